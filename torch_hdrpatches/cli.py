@@ -1,0 +1,118 @@
+"""The command line: ``hdrpatches``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .demo import make_demo
+from .errors import HDRPatchesError, MovieError, RecipeError
+from .executors import processes, serial
+from .export import export as export_shards
+from .facts import Facts
+from .manifest import tally_of
+from .report import contact_sheet
+from .tally import Tally
+from .video import open_movie
+
+DONE, BAD_RECIPE, SOME_MOVIES_FAILED, INTERRUPTED = 0, 2, 3, 130
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console()
+
+
+def main() -> None:
+    """Run a command; errors of this package become one line and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except RecipeError as error:
+        _stop(str(error), BAD_RECIPE)
+    except HDRPatchesError as error:
+        _stop(str(error), 1)
+    except KeyboardInterrupt:
+        _stop("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+
+
+def _stop(message: str, code: int) -> None:
+    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder for the movie, its shards and the contact sheet.")] = Path("demo"),
+) -> None:
+    """Write a small HDR10 movie, export it, and show what came of it. Needs no input."""
+    recipe = make_demo(out)
+    console.print(f"wrote {out / 'demo.mkv'} and {recipe}")
+    export(recipe, out / "shards", workers=2)
+    sheet = contact_sheet(out / "shards", out / "contact-sheet.png")
+    console.print(f"look at {sheet}")
+
+
+@app.command()
+def export(
+    recipe: Annotated[Path, typer.Argument(help="A recipe (TOML or JSON).")],
+    out: Annotated[Path, typer.Argument(help="Folder for the shards.")],
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
+) -> None:
+    """Write the stream of a recipe into WebDataset shards; run again to go on."""
+    tally = export_shards(recipe, out, executor=serial if workers == 1 else processes(workers), limit=limit)
+    _show(tally)
+    if tally.failures:
+        raise typer.Exit(SOME_MOVIES_FAILED)
+
+
+@app.command()
+def tally(out: Annotated[Path, typer.Argument(help="An exported folder, finished or not.")]) -> None:
+    """Count what an exported folder holds."""
+    _show(tally_of(out))
+
+
+@app.command()
+def probe(movies: Annotated[list[str], typer.Argument(help="Movie files.")]) -> None:
+    """Say what movies are, and whether they can be used."""
+    table = Table("movie", "picture", "colour", "HDR metadata", "active picture", "verdict")
+    refused = 0
+    for path in movies:
+        try:
+            with open_movie(path) as movie:
+                table.add_row(Path(path).name, *_described(movie.facts), "usable")
+        except MovieError as error:
+            refused += 1
+            table.add_row(Path(path).name, "", "", "", "", f"[red]refused[/]: {error.reason}; {error.remedy}")
+    console.print(table)
+    if refused:
+        raise typer.Exit(SOME_MOVIES_FAILED)
+
+
+def _described(facts: Facts) -> tuple[str, str, str, str]:
+    tags, active = facts.tags, facts.active
+    return (
+        f"{facts.codec} {facts.width}x{facts.height} {facts.bits} bit {facts.chroma}, {facts.duration:.1f} s",
+        f"{tags.transfer} {tags.primaries} {tags.matrix} {tags.range} {tags.chroma_location}",
+        f"MaxCLL {facts.max_cll:g}, mastering {facts.mastering_peak:g} cd/m2 {facts.dolby_vision and 'DV '}{facts.dolby_vision}",
+        f"{active.width}x{active.height} at {active.left},{active.top}",
+    )
+
+
+def _show(tally: Tally) -> None:
+    for what in ("category", "format", "movie"):
+        table = Table(what, "samples")
+        for name, count in tally.by(what).items():
+            table.add_row(name, str(count))
+        console.print(table)
+    if reasons := tally.reasons():
+        table = Table("refused because", "windows")
+        for reason, count in reasons.items():
+            table.add_row(reason, str(count))
+        console.print(table)
+    for movie, reason in sorted(tally.failures.items()):
+        console.print(f"[red]{movie} gave nothing[/]: {reason}")
+    console.print(f"{tally.total} samples from {tally.slots} slots; {tally.windows} windows were decoded")

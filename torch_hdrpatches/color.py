@@ -1,0 +1,308 @@
+"""The published colour formulas, in float64: transfer functions, matrices, primaries, code ranges, and their names.
+
+*Signal* is transfer-coded (0..1), *light* is linear. Names are FFmpeg's, except ``pq``, ``hlg`` and ``rgb``, which also
+answer to FFmpeg's ``smpte2084``, ``arib-std-b67`` and ``gbr``; numbers are those of ITU-T H.273.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+
+PQ_WHITE_NITS = 10_000.0
+"""cd/m2 of PQ signal 1 (SMPTE ST 2084)."""
+HLG_WHITE_NITS = 1_000.0
+"""cd/m2 of HLG signal 1 on the display for which HLG pictures are graded (BT.2100, system gamma 1.2)."""
+HLG_GAMMA = 1.2
+"""System gamma of that display (BT.2100, table 5)."""
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+TRANSFERS: Mapping[int, str] = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    9: "log100",
+    10: "log316",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "pq",
+    17: "smpte428",
+    18: "hlg",
+}
+"""H.273 TransferCharacteristics."""
+
+PRIMARIES: Mapping[int, str] = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    10: "smpte428",
+    11: "smpte431",
+    12: "smpte432",
+    22: "ebu3213",
+}
+"""H.273 ColourPrimaries."""
+
+MATRICES: Mapping[int, str] = {
+    0: "rgb",
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    11: "smpte2085",
+    12: "chroma-derived-nc",
+    13: "chroma-derived-c",
+    14: "ictcp",
+    15: "ipt-c2",
+    16: "ycgco-re",
+    17: "ycgco-ro",
+}
+"""H.273 MatrixCoefficients."""
+
+RANGES: Mapping[int, str] = {1: "tv", 2: "pc"}
+"""FFmpeg's AVColorRange: limited and full."""
+
+CHROMA_LOCATIONS: Mapping[int, str] = {
+    1: "left",
+    2: "center",
+    3: "topleft",
+    4: "top",
+    5: "bottomleft",
+    6: "bottom",
+}
+"""FFmpeg's AVChromaLocation (H.273 Chroma420SampleLocType + 1)."""
+
+ALIASES: Mapping[str, str] = {
+    "smpte2084": "pq",
+    "arib-std-b67": "hlg",
+    "gamma22": "bt470m",
+    "gamma28": "bt470bg",
+    "srgb": "iec61966-2-1",
+    "gbr": "rgb",
+    "bt601": "smpte170m",
+    "p3-d65": "smpte432",
+    "limited": "tv",
+    "full": "pc",
+}
+"""Other spellings that people write in a recipe."""
+
+HDR_TRANSFERS = ("pq", "hlg")
+SDR_TRANSFERS = (
+    "bt709",
+    "bt470m",
+    "bt470bg",
+    "smpte170m",
+    "smpte240m",
+    "iec61966-2-4",
+    "bt1361e",
+    "iec61966-2-1",
+    "bt2020-10",
+    "bt2020-12",
+)
+
+CHROMATICITIES: Mapping[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
+    "bt709": ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+    "bt470bg": ((0.640, 0.330), (0.290, 0.600), (0.150, 0.060)),
+    "smpte170m": ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
+    "smpte240m": ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
+    "bt2020": ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    "smpte432": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+    "ebu3213": ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
+}
+"""CIE 1931 (x, y) of R, G and B of the understood primaries (H.273, table 2); all have white D65."""
+D65 = (0.3127, 0.3290)
+
+LUMA_COEFFICIENTS: Mapping[str, tuple[float, float]] = {
+    "bt709": (0.2126, 0.0722),
+    "fcc": (0.30, 0.11),
+    "bt470bg": (0.299, 0.114),
+    "smpte170m": (0.299, 0.114),
+    "smpte240m": (0.212, 0.087),
+    "bt2020nc": (0.2627, 0.0593),
+}
+"""(Kr, Kb) of the matrices that are understood (H.273, table 4)."""
+
+REFUSED: Mapping[str, str] = {
+    "linear": "linear-light video is not graded for a display",
+    "log100": "logarithmic video is not graded for a display",
+    "log316": "logarithmic video is not graded for a display",
+    "smpte428": "digital cinema X'Y'Z' is not RGB",
+    "bt470m": "these primaries have white C, not D65",
+    "film": "these primaries have white C, not D65",
+    "smpte431": "these primaries have the DCI white, not D65",
+    "ycgco": "YCgCo is not Y'CbCr",
+    "ycgco-re": "YCgCo-Re is not Y'CbCr",
+    "ycgco-ro": "YCgCo-Ro is not Y'CbCr",
+    "bt2020c": "BT.2020 constant luminance is not a matrix on R'G'B'",
+    "smpte2085": "Y'D'zD'x is not Y'CbCr",
+    "chroma-derived-nc": "chromaticity-derived matrices are not supported",
+    "chroma-derived-c": "chromaticity-derived constant luminance is not a matrix on R'G'B'",
+    "ictcp": "ICtCp is not a matrix on R'G'B'",
+    "ipt-c2": "IPT-PQ-C2 (Dolby Vision) is not Y'CbCr",
+}
+"""Names that are known and cannot be converted, and why. ``bt470m`` is refused as primaries only."""
+
+ACCEPTED: Mapping[str, tuple[str, ...]] = {
+    "transfer": HDR_TRANSFERS + SDR_TRANSFERS,
+    "primaries": tuple(CHROMATICITIES),
+    "matrix": ("rgb", *LUMA_COEFFICIENTS),
+    "range": tuple(RANGES.values()),
+    "chroma_location": tuple(CHROMA_LOCATIONS.values()),
+}
+"""The names that each field of ``frames.ColorTags`` may have."""
+
+
+def accepted_name(field: str, name: str) -> str:
+    """The name to use for the tag ``field`` (``transfer``, ...), aliases resolved.
+
+    Raises ValueError that says why a name is refused, or which names are valid.
+    """
+    plain = ALIASES.get(name, name)
+    if plain in ACCEPTED[field]:
+        return plain
+    reason = REFUSED.get(plain, "unknown name")
+    raise ValueError(f"{field} {name!r}: {reason}; accepted are {', '.join(ACCEPTED[field])}")
+
+
+def is_hdr(transfer: str) -> bool:
+    """Whether pictures of this transfer (a name) need a tone curve on an SDR display."""
+    return transfer in HDR_TRANSFERS
+
+
+# --- transfer functions ----------------------------------------------------------------------------------------------
+
+_M1, _M2 = 2610 / 16384, 2523 / 32
+_C1, _C2, _C3 = 3424 / 4096, 2413 / 128, 2392 / 128
+_A, _B, _C = 0.17883277, 0.28466892, 0.55991073
+
+
+def eotf_pq(signal: ArrayLike) -> Array:
+    """Light in cd/m2 of PQ signal (SMPTE ST 2084, eq. 4.1); signal is held in 0..1."""
+    root = np.clip(np.asarray(signal, np.float64), 0.0, 1.0) ** (1 / _M2)
+    return PQ_WHITE_NITS * (np.maximum(root - _C1, 0.0) / (_C2 - _C3 * root)) ** (1 / _M1)
+
+
+def inverse_eotf_pq(nits: ArrayLike) -> Array:
+    """PQ signal of light in cd/m2 (SMPTE ST 2084, eq. 5.2); light is held in 0..10000."""
+    power = np.clip(np.asarray(nits, np.float64) / PQ_WHITE_NITS, 0.0, 1.0) ** _M1
+    return np.asarray(((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2)
+
+
+def inverse_oetf_hlg(signal: ArrayLike) -> Array:
+    """Scene light (0..1, more for super-whites) of HLG signal (BT.2100, table 5); negative signal is held at 0."""
+    signal = np.maximum(np.asarray(signal, np.float64), 0.0)
+    # The exponent is held above its branch's lower end, so that neither branch overflows where it is not used.
+    return np.where(signal <= 0.5, signal**2 / 3, (np.exp((np.maximum(signal, 0.5) - _C) / _A) + _B) / 12)
+
+
+def oetf_hlg(scene: ArrayLike) -> Array:
+    """HLG signal of scene light (BT.2100, table 5); negative light is held at 0."""
+    scene = np.maximum(np.asarray(scene, np.float64), 0.0)
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), _A * np.log(12 * np.maximum(scene, 1 / 12) - _B) + _C)
+
+
+def ootf_hlg_per_channel(scene: ArrayLike) -> Array:
+    """Display light in cd/m2 of scene light by E^1.2 on each channel, as zimg does by default."""
+    return np.asarray(HLG_WHITE_NITS * np.asarray(scene, np.float64) ** HLG_GAMMA)
+
+
+def ootf_hlg_luminance(scene: ArrayLike, weights: ArrayLike = (0.2627, 0.6780, 0.0593)) -> Array:
+    """Display light in cd/m2 of scene light (..., 3) by Ys^0.2 on all channels (BT.2100, table 5).
+
+    ``weights`` give the luminance Ys of linear RGB; the default is BT.2020's.
+    """
+    scene = np.asarray(scene, np.float64)
+    luminance = np.maximum(scene @ np.asarray(weights, np.float64), 0.0)
+    return np.asarray(HLG_WHITE_NITS * scene * luminance[..., None] ** (HLG_GAMMA - 1))
+
+
+def eotf_bt1886(signal: ArrayLike) -> Array:
+    """Light relative to white of SDR signal (BT.1886 with a black of 0): signal^2.4; negative signal is held at 0."""
+    return np.asarray(np.maximum(np.asarray(signal, np.float64), 0.0) ** 2.4)
+
+
+def inverse_eotf_bt1886(light: ArrayLike) -> Array:
+    """SDR signal of light relative to white: light^(1/2.4); negative light is held at 0."""
+    return np.asarray(np.maximum(np.asarray(light, np.float64), 0.0) ** (1 / 2.4))
+
+
+# --- matrices --------------------------------------------------------------------------------------------------------
+
+
+def luma_coefficients(matrix: str) -> tuple[float, float]:
+    """(Kr, Kb) of a Y'CbCr matrix; raises ValueError for ``rgb`` and for refused names."""
+    if matrix == "rgb":
+        raise ValueError("matrix 'rgb' has no luma: its planes are G, B and R")
+    return LUMA_COEFFICIENTS[accepted_name("matrix", matrix)]
+
+
+def rgb_to_ycbcr(matrix: str) -> Array:
+    """(3, 3): R'G'B' in 0..1 -> Y' in 0..1, Cb and Cr in -0.5..0.5."""
+    kr, kb = luma_coefficients(matrix)
+    luma = np.array([kr, 1 - kr - kb, kb])
+    blue, red = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
+    return np.stack([luma, (blue - luma) / (2 * (1 - kb)), (red - luma) / (2 * (1 - kr))])
+
+
+def ycbcr_to_rgb(matrix: str) -> Array:
+    """(3, 3): the inverse of ``rgb_to_ycbcr``, in closed form, so that grey (Cb = Cr = 0) stays exactly grey."""
+    kr, kb = luma_coefficients(matrix)
+    kg = 1 - kr - kb
+    return np.array(
+        [
+            [1.0, 0.0, 2 * (1 - kr)],
+            [1.0, -2 * (1 - kb) * kb / kg, -2 * (1 - kr) * kr / kg],
+            [1.0, 2 * (1 - kb), 0.0],
+        ]
+    )
+
+
+def rgb_to_xyz(primaries: str) -> Array:
+    """(3, 3): linear RGB -> CIE XYZ, white at Y = 1 (SMPTE RP 177)."""
+    xy = np.array([*CHROMATICITIES[accepted_name("primaries", primaries)], D65])
+    xyz = np.column_stack([xy[:, 0] / xy[:, 1], np.ones(4), (1 - xy.sum(axis=1)) / xy[:, 1]]).T
+    return np.asarray(xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3]))
+
+
+def rgb_to_rgb(source: str, target: str) -> Array:
+    """(3, 3): linear RGB of the primaries ``source`` -> linear RGB of ``target``; both have white D65."""
+    if source == target:
+        return np.eye(3)
+    return np.asarray(np.linalg.solve(rgb_to_xyz(target), rgb_to_xyz(source)))
+
+
+class CodeRange(NamedTuple):
+    """How integer codes stand for signal: ``(code - zero) / span``."""
+
+    luma_zero: float
+    luma_span: float
+    chroma_zero: float
+    chroma_span: float
+
+
+def code_range(range_: str, bits: int) -> CodeRange:
+    """The codes of Y' (0..1; also R', G', B') and of Cb, Cr (-0.5..0.5) at this bit depth (BT.2100, table 9)."""
+    if accepted_name("range", range_) == "pc":
+        top = float(2**bits - 1)
+        return CodeRange(0.0, top, float(2 ** (bits - 1)), top)
+    step = 2.0 ** (bits - 8)
+    return CodeRange(16 * step, 219 * step, 128 * step, 224 * step)

@@ -1,0 +1,44 @@
+"""Where in a picture to look: the area inside its black bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from .frames import Box, Plane
+
+DARK_MARGIN = 0.02
+"""Luma codes up to this share of the code range above black count as black: noise and ringing stay below it."""
+DARK_SHARE = 0.98
+"""A row or column is a bar where at least this share of its pixels is black: a stray bright pixel does not make a picture."""
+MIN_SHARE = 0.2
+"""An active area smaller than this share of the height or width is taken for a dark scene, not for bars."""
+
+
+def active_area(lumas: Iterable[Plane], black: int, bits: int) -> Box:
+    """The smallest box that holds what is not a black bar in any of ``lumas``; the whole picture if all is black.
+
+    Args:
+        lumas: Y planes (height, width) of pictures spread over a movie, all of one size.
+        black: luma code of black.
+        bits: bits per code.
+    """
+    rows: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+    columns: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
+    for luma in lumas:
+        bright = luma > black + DARK_MARGIN * 2**bits
+        lit_rows, lit_columns = bright.mean(axis=1) > 1 - DARK_SHARE, bright.mean(axis=0) > 1 - DARK_SHARE
+        rows = lit_rows if rows is None else rows | lit_rows
+        columns = lit_columns if columns is None else columns | lit_columns
+    if rows is None or columns is None:
+        raise ValueError("no pictures to look at")
+    whole = Box(0, 0, len(rows), len(columns))
+    if not rows.any() or not columns.any():
+        return whole
+    top, bottom = np.flatnonzero(rows)[[0, -1]]
+    left, right = np.flatnonzero(columns)[[0, -1]]
+    area = Box(int(top), int(left), int(bottom - top + 1), int(right - left + 1))
+    if area.height < MIN_SHARE * whole.height or area.width < MIN_SHARE * whole.width:
+        return whole
+    return area

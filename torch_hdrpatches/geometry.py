@@ -1,0 +1,88 @@
+"""Where a picture's pixels are: decoded, scaled to the working size, and turned upright."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .facts import Facts
+from .frames import Box, Plane, Planes
+from .recipe import Sampling
+from .resample import resample, working_size
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """From working pixels, upright, to decoded pixels. Boxes are in working pixels unless said otherwise."""
+
+    decoded: tuple[int, int]
+    """Height, width as decoded."""
+    working: tuple[int, int]
+    """Height, width at the working size, before turning."""
+    rotation: int
+    """Degrees clockwise from decoded to upright: 0, 90, 180, 270."""
+    active: Box
+    """The picture inside its black bars, upright, in working pixels."""
+
+    @classmethod
+    def of(cls, facts: Facts, sampling: Sampling) -> Geometry:
+        """The geometry of a movie under a recipe."""
+        decoded = (facts.height, facts.width)
+        upright = decoded[::-1] if facts.rotation % 180 else decoded
+        working = upright
+        if sampling.frame_size != "native":
+            working = working_size(*upright, sampling.frame_size)
+        if facts.rotation % 180:
+            working = working[::-1]
+        area = facts.active if sampling.crop_black_bars else Box(0, 0, *decoded)
+        scaled = _shrunk(area, decoded, working)
+        return cls(decoded, working, facts.rotation, turn(scaled, *working, facts.rotation))
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the working size differs from the decoded size."""
+        return self.working != self.decoded
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Height, width of a whole working picture, upright."""
+        return self.working[::-1] if self.rotation % 180 else self.working
+
+    def region(self, pictures: tuple[Planes, ...], box: Box, siting: str, full_range: bool) -> tuple[list[Planes], Box]:
+        """The pictures to convert and where in them ``box`` lies, not yet upright; scaled only inside the box."""
+        lying = self._lying(box)
+        if not self.is_scaled:
+            return list(pictures), lying
+        scaled = [resample(picture, lying, self.working, siting, full_range) for picture in pictures]
+        return scaled, Box(0, 0, lying.height, lying.width)
+
+    def decoded_box(self, box: Box) -> Box:
+        """The decoded pixels that ``box`` shows."""
+        return _shrunk(self._lying(box), self.working, self.decoded)
+
+    def _lying(self, box: Box) -> Box:
+        return turn(box, *self.upright_size, -self.rotation % 360)
+
+    def upright(self, patches: Plane) -> Plane:
+        """Turn (T, h, w, 3) patches upright."""
+        return np.ascontiguousarray(np.rot90(patches, -self.rotation // 90, axes=(1, 2)))
+
+
+def turn(box: Box, height: int, width: int, clockwise: int) -> Box:
+    """Where ``box`` of a height x width picture lies after the picture is turned by 0, 90, 180 or 270 degrees."""
+    top, left, rows, columns = box
+    if clockwise == 90:
+        return Box(left, height - top - rows, columns, rows)
+    if clockwise == 180:
+        return Box(height - top - rows, width - left - columns, rows, columns)
+    if clockwise == 270:
+        return Box(width - left - columns, top, columns, rows)
+    return box
+
+
+def _shrunk(area: Box, decoded: tuple[int, int], working: tuple[int, int]) -> Box:
+    # Inwards, so that no pixel of the scaled picture inside the box has seen a bar.
+    top, bottom = (-(-area.top * working[0] // decoded[0]), (area.top + area.height) * working[0] // decoded[0])
+    left, right = (-(-area.left * working[1] // decoded[1]), (area.left + area.width) * working[1] // decoded[1])
+    return Box(top, left, bottom - top, right - left)

@@ -1,0 +1,65 @@
+"""What a stream depends on, as flat keys, so that a difference can be named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .recipe import Recipe, is_url
+from .sample import Making
+
+
+def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:
+    """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
+    fields: dict[str, Any] = _making(making)
+    dump = recipe.model_dump(mode="json")
+    for movie in dump.pop("movies"):
+        path = movie.pop("path")
+        fields |= _flat(f"movies.{movie.pop('name')}", movie | {"file": _file(path)})
+    return fields | _flat("", dump)
+
+
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The keys on which two identities disagree, sorted."""
+    return sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+
+
+def digests(identity: Mapping[str, Any]) -> dict[str, str]:
+    """A short form: eight hex digits per key, all movies under one."""
+    grouped: dict[str, dict[str, Any]] = {}
+    for key, value in identity.items():
+        grouped.setdefault("movies" if key.startswith("movies.") else key, {})[key] = value
+    return {
+        name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+        for name, values in grouped.items()
+    }
+
+
+def _making(making: Making) -> dict[str, Any]:
+    fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
+    for name in ("degrade", "transform"):
+        thing = getattr(making, name)
+        # A function's repr holds an address; its name says as much, and stays the same.
+        fields[name] = f"{thing.__module__}.{thing.__qualname__}" if hasattr(thing, "__qualname__") else repr(thing)
+    return fields
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        flat |= _flat(f"{prefix}.{key}" if prefix else key, inner)
+    return flat
+
+
+def _file(path: str) -> dict[str, Any]:
+    if is_url(path):
+        return {"url": path}
+    stat = Path(path).stat()
+    with Path(path).open("rb") as file:
+        head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    return {"size": stat.st_size, "mtime": stat.st_mtime_ns, "head": head}

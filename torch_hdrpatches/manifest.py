@@ -1,0 +1,170 @@
+"""What an exported folder says of itself: sidecars, manifest, the wids index and the dataset card."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .errors import ExportError, MovieError, ShardError
+from .identity import differing, identity_of
+from .recipe import Recipe
+from .shards import FORMAT_VERSION
+from .storage import read_json, whole_file, write_json
+from .stream import PatchStream
+from .tally import Tally
+
+WORK = ".work"
+"""Folder of an unfinished export: shards aside, records of finished jobs, and what is being exported."""
+
+
+def shard_name(category: str, index: int) -> str:
+    """Where a shard lies below the exported folder, without its suffix."""
+    return f"{category}/{category}-{index:06d}"
+
+
+def identity(stream: PatchStream) -> dict[str, Any]:
+    """Everything that the bytes of an export depend on."""
+    return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.making)}
+
+
+def begin(folder: Path, stream: PatchStream) -> None:
+    """Claim a folder for an export, or find that it is this export's already.
+
+    Raises:
+        ExportError: if it holds another export; the differing keys are named.
+    """
+    wanted = identity(stream)
+    for place in (folder / "manifest.json", folder / WORK / "export.json"):
+        if place.exists():
+            found = read_json(place)["identity"]
+            if keys := differing(found, wanted):
+                what = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
+                raise ExportError(
+                    f"{folder} holds an export of another recipe; differing: {what}; "
+                    "export into another folder, or bring the recipe back"
+                )
+            return
+    write_json(folder / WORK / "export.json", {"identity": wanted})
+
+
+def recipe_of(folder: Path) -> Recipe:
+    """The recipe that a finished folder was exported from.
+
+    Raises:
+        ShardError: if the folder is not a finished export.
+    """
+    path = folder / "manifest.json"
+    if not path.exists():
+        raise ShardError(f"{folder}: no manifest.json; not an export, or not finished")
+    return Recipe.from_dict(read_json(path)["recipe"], source=str(path))
+
+
+def sidecars(folder: Path) -> dict[str, dict[str, Any]]:
+    """The sidecars of all finished shards, by the shard's name without its suffix, in order."""
+    found = {}
+    for path in sorted(folder.glob("*/*-[0-9]*.json")):
+        fields = read_json(path)
+        if not isinstance(fields, dict) or "sha256" not in fields:
+            raise ShardError(f"{path}: not a sidecar")
+        found[f"{path.parent.name}/{path.stem}"] = fields
+    return found
+
+
+def tally_of(folder: Path) -> Tally:
+    """The tally of the finished shards of a folder.
+
+    Raises:
+        ShardError: if there are none.
+    """
+    found = sidecars(folder)
+    if not found:
+        raise ShardError(f"{folder}: no finished shards here")
+    tally, jobs = Tally(), dict[int, Tally]()
+    for sidecar in found.values():
+        jobs[sidecar["index"]] = Tally.from_json(sidecar["job"])
+        tally += Tally(
+            samples=Counter({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]}),
+            rejects=Counter({(movie, reason): n for movie, reason, n in sidecar["refused"]}),
+        )
+    for job in jobs.values():
+        tally += job
+    return tally
+
+
+def finish(folder: Path, stream: PatchStream, epochs: int) -> Tally:
+    """Write the indexes, the card, and last the manifest that says: complete."""
+    tally, recipe = tally_of(folder), stream.recipe
+    shards = sidecars(folder)
+    for category in recipe.categories:
+        _write_wids(folder, category, shards)
+    _write_card(folder, recipe, tally)
+    write_json(
+        folder / "manifest.json",
+        {
+            "schema": FORMAT_VERSION,
+            "identity": identity(stream),
+            "recipe": recipe.model_dump(mode="json"),
+            "recipe_hash": recipe.hash,
+            "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "movies": {str(movie.name): _movie(stream, str(movie.name), tally) for movie in recipe.movies},
+            "shards": [
+                {"name": f"{name}.tar", **{key: sidecar[key] for key in ("samples", "bytes", "sha256")}}
+                for name, sidecar in shards.items()
+                if sidecar["samples"]
+            ],
+            "epochs": epochs,
+            "targets": {name: category.target or 0 for name, category in recipe.categories.items()},
+            "samples": {"category": tally.by("category"), "format": tally.by("format"), "movie": tally.by("movie")},
+            "rejects": tally.reasons(),
+            "tally": tally.to_json(),
+        },
+    )
+    return tally
+
+
+def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:
+    try:
+        return {"failure": tally.failures.get(name, ""), "facts": asdict(stream.facts(name))}
+    except MovieError as failure:
+        return {"failure": str(failure), "facts": None}
+
+
+def _write_wids(folder: Path, category: str, shards: dict[str, dict[str, Any]]) -> None:
+    mine = {name: sidecar for name, sidecar in shards.items() if sidecar["category"] == category and sidecar["samples"]}
+    if not mine:
+        return
+    shardlist = [
+        {
+            "url": f"{category}-{sidecar['index']:06d}.tar",
+            "md5sum": sidecar["md5"],
+            "nsamples": sidecar["samples"],
+            "filesize": sidecar["bytes"],
+        }
+        for sidecar in mine.values()
+    ]
+    write_json(
+        folder / category / "wids.json",
+        {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": category, "shardlist": shardlist},
+    )
+
+
+def _write_card(folder: Path, recipe: Recipe, tally: Tally) -> None:
+    samples = tally.by("category")
+    configs = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {name}/*.tar\n" for name in samples
+    )
+    rows = "".join(f"| {name} | {count} |\n" for name, count in samples.items())
+    text = (
+        f"---\ntask_categories:\n- image-to-image\ntags:\n- video-super-resolution\n- hdr\n- webdataset\n"
+        f"configs:\n{configs}---\n\n# Video super-resolution patches\n\n"
+        f"Written by torch_hdrpatches from recipe `{recipe.hash}`. A record holds `gt` (the centre frame), `lq` "
+        "(the low-quality frames, stacked top to bottom) and `json` (where it comes from).\n\n"
+        f"| category | samples |\n|---|---|\n{rows}"
+    )
+    with whole_file(folder / "README.md") as file:
+        file.write(text.encode())

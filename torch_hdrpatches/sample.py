@@ -1,0 +1,226 @@
+"""One sample: a crop of a window, tone-mapped, degraded, and labelled with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .crop import random_box
+from .degrade import Degrade
+from .errors import WindowError
+from .facts import Facts
+from .frames import Box, Plane, Planes, Window
+from .geometry import Geometry
+from .measures import Measures, measure, sharpness
+from .recipe import Format, Recipe
+from .rng import rng_at, uniform_at
+from .tonemap import Grader, ToneSettings, peak_nits
+
+Output: TypeAlias = Literal["sdr", "hdr", "both"]
+GroundTruth: TypeAlias = Literal["centre", "sequence"]
+
+BOXES_PER_WINDOW = 4
+"""Boxes tried in one window before a category whose patches ``[accept]`` refuses goes without."""
+
+
+class Sample(TypedDict):
+    """A training pair and where it comes from: the same keys, types and values live and read back from a shard."""
+
+    key: str
+    """Unique: ``[a-z0-9_-]+``, no dot, at most 100 bytes."""
+    __key__: str
+    """The same, under WebDataset's name."""
+    gt: Tensor
+    """uint8 (3, H, W) RGB, the centre frame, or (T, 3, H, W) with ``gt="sequence"``; uint16 signal for HDR."""
+    lq: Tensor
+    """(T, 3, H/scale, W/scale) RGB, of the same type."""
+    gt_hdr: NotRequired[Tensor]
+    """uint16 PQ or HLG signal beside an SDR ``gt``, with ``output="both"``."""
+    lq_hdr: NotRequired[Tensor]
+    """uint16 PQ or HLG signal beside an SDR ``lq``, with ``output="both"``."""
+    category: str
+    format: str
+    movie: str
+    seconds: float
+    """Presentation time of the centre frame, from the movie's presentation start."""
+    frame_pts: tuple[float, ...]
+    """Presentation time stamps of the window's frames in seconds, as the container has them."""
+    crop: tuple[int, int, int, int]
+    """Top, left, height, width in working pixels."""
+    slot: int
+    epoch: int
+    attempt: int
+    scene_change: float
+    """Stability score of the window; below the recipe's threshold."""
+    measures: Measures
+    tonemap: dict[str, str | float]
+    """Curve, peak and reference white in cd/m2; 0 where no curve was applied."""
+    source: dict[str, str | float]
+    """Colour tags, bit depth and HDR metadata of the source; 0 = unknown."""
+
+
+Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
+"""Applied last, with a generator seeded by the sample's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How a window becomes samples: what the caller chooses beside the recipe."""
+
+    output: Output
+    gt: GroundTruth
+    degrade: Degrade
+    transform: Transform | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The address of a window, from which its random numbers come."""
+
+    movie: str
+    epoch: int
+    slot: int
+    attempt: int
+
+
+class Cutter:
+    """Cuts the samples of one movie: everything that is decided once per movie, and no decoder."""
+
+    def __init__(self, recipe: Recipe, facts: Facts, making: Making) -> None:
+        self.recipe = recipe
+        self.facts = facts
+        self.making = making
+        self.geometry = Geometry.of(facts, recipe.sampling)
+        tone, tags = recipe.tonemap, facts.tags
+        peak = peak_nits(facts.max_cll, facts.mastering_peak)[0] if tone.peak == "auto" else tone.peak
+        settings = ToneSettings(tone.curve, tone.reference_white, peak, tone.desat, tone.hlg_ootf)
+        self.grey = Grader(tags, facts.bits, settings, peak).grey
+        self.grader = Grader(tags, 16 if self.geometry.is_scaled else facts.bits, settings, peak)
+        is_hdr = tags.transfer in ("pq", "hlg")
+        self.tonemap: dict[str, str | float] = {
+            "curve": tone.curve if is_hdr else "none",
+            "peak": float(peak) if is_hdr else 0.0,
+            "reference_white": tone.reference_white if is_hdr else 0.0,
+        }
+        self.source: dict[str, str | float] = {
+            "transfer": tags.transfer,
+            "primaries": tags.primaries,
+            "matrix": tags.matrix,
+            "range": tags.range,
+            "bits": facts.bits,
+            "mastering_peak": facts.mastering_peak,
+            "max_cll": facts.max_cll,
+        }
+
+    def sample(self, window: Window, place: Place, category: str, scene_change: float) -> Sample:
+        """The sample of one category.
+
+        Raises:
+            WindowError: ``no_format_fits``, or ``not_accepted_...`` when every box tried was refused.
+        """
+        name, spec = self._format(place, category)
+        for number in range(BOXES_PER_WINDOW):
+            where = (self.recipe.seed, place.movie, place.epoch, place.slot, place.attempt, category, number)
+            box = self._box(window, spec, where)
+            tensors, measures = self._cut(window, box, spec.scale, where)
+            refused = self._refusal(measures)
+            if not refused:
+                break
+        else:
+            raise WindowError(f"not_accepted_{refused}")
+        key = f"{place.movie}-{category}-{place.epoch}-{place.slot:06d}"
+        sample = Sample(  # type: ignore[typeddict-item]  # the pictures' keys depend on the output
+            key=key,
+            __key__=key,
+            **tensors,
+            category=category,
+            format=name,
+            movie=place.movie,
+            seconds=window.seconds,
+            frame_pts=window.pts,
+            crop=tuple(box),
+            slot=place.slot,
+            epoch=place.epoch,
+            attempt=place.attempt,
+            scene_change=scene_change,
+            measures=measures,
+            tonemap=self.tonemap,
+            source=self.source,
+        )
+        transform = self.making.transform
+        return transform(sample, rng_at("transform", *where)) if transform else sample
+
+    def whole(self, window: Window) -> Plane:
+        """uint8 (H, W, 3): the centre frame at the working size, tone-mapped, upright, bars and all."""
+        centre = window.pictures[len(window.pictures) // 2 :][:1]
+        tags, box = self.facts.tags, Box(0, 0, *self.geometry.upright_size)
+        pictures, region = self.geometry.region(centre, box, tags.chroma_location, tags.range == "pc")
+        picture: Plane = self.geometry.upright(self.grader.sdr(pictures, region))[0]
+        return picture
+
+    def _format(self, place: Place, category: str) -> tuple[str, Format]:
+        # The address has no attempt, so that a plan knows the formats before anything is decoded.
+        formats, area = self.recipe.all_formats, self.geometry.active
+        fitting = {
+            name: weight
+            for name, weight in self.recipe.categories[category].formats.items()
+            if formats[name].gt[0] <= area.height and formats[name].gt[1] <= area.width
+        }
+        if not fitting:
+            raise WindowError("no_format_fits", f"{category}: active picture is {area.height}x{area.width}")
+        ball = uniform_at("format", self.recipe.seed, place.movie, place.epoch, place.slot, category)
+        name = weighted_choice(fitting, ball)
+        return name, formats[name]
+
+    def _box(self, window: Window, spec: Format, where: tuple[str | int, ...]) -> Box:
+        rng = rng_at("crop", *where)
+        boxes = [random_box(rng, self.geometry.active, *spec.gt) for _ in range(self.recipe.crop.candidates)]
+        if len(boxes) == 1:
+            return boxes[0]
+        return max(boxes, key=lambda box: self._detail(window.pictures[len(window.pictures) // 2], box))
+
+    def _detail(self, picture: Planes, box: Box) -> float:
+        top, left, height, width = self.geometry.decoded_box(box)
+        return sharpness(self.grey[picture.y[top : top + height, left : left + width]])
+
+    def _cut(
+        self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]
+    ) -> tuple[dict[str, Tensor], Measures]:
+        tags = self.facts.tags
+        pictures, region = self.geometry.region(window.pictures, box, tags.chroma_location, tags.range == "pc")
+        tensors: dict[str, Tensor] = {}
+        patches: dict[str, Plane] = {}
+        if self.making.output != "hdr":
+            patches[""] = self.geometry.upright(self.grader.sdr(pictures, region))
+        if self.making.output != "sdr":
+            patches["" if self.making.output == "hdr" else "_hdr"] = self.geometry.upright(
+                self.grader.signal(pictures, region)
+            )
+        centre = len(window.pictures) // 2
+        for suffix, patch in patches.items():
+            frames = torch.from_numpy(patch).permute(0, 3, 1, 2)
+            tensors["lq" + suffix] = self.making.degrade(frames, scale, rng_at("degrade", *where))
+            # A clone, so that a sample does not drag the memory of seven frames along.
+            tensors["gt" + suffix] = frames if self.making.gt == "sequence" else frames[centre].clone()
+        return tensors, measure(patches[""][centre], tensors["lq"].permute(0, 2, 3, 1).numpy())
+
+    def _refusal(self, measures: Measures) -> str:
+        for name, (lowest, highest) in self.recipe.accept.bounds().items():
+            if not lowest <= measures[name] <= highest:  # type: ignore[literal-required]
+                return name
+        return ""
+
+
+def weighted_choice(weights: dict[str, float], ball: float) -> str:
+    """The name into whose share of the total weight ``ball`` in [0, 1) falls; the order of names does not matter."""
+    left = ball * sum(weights.values())
+    for name in sorted(weights):
+        left -= weights[name]
+        if left < 0:
+            return name
+    return max(weights)

@@ -1,0 +1,212 @@
+"""One video stream of one file, opened with everything hostile switched off: its packets, classified, and its pictures."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.error import EOFError as EndOfFileError
+from av.error import FFmpegError
+from av.stream import Discard, Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from torch_hdrpatches.errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
+from torch_hdrpatches.packets import Classifier
+
+FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
+"""Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""
+
+NO_TIMESTAMPS = 0x80
+"""AVFMT_NOTIMESTAMPS of libavformat/avformat.h."""
+
+MAX_PIXELS = 16384 * 16384
+MAX_READ_ERRORS = 16
+"""So many read errors in a row are the end: a truncated MP4 gives one for every sample that is missing."""
+
+
+@dataclass(slots=True)
+class Coded:
+    """A packet, and what can be said of its picture without decoding it."""
+
+    serial: int
+    """Position in decoding order since the source was opened; also the pts under which the decoder knows it."""
+    packet: av.Packet | None
+    """None once it was given to the decoder or dropped: its bytes are not kept."""
+    pts: int | None
+    dts: int | None
+    duration: int
+    key: bool
+    shows: bool
+    """A picture comes out for it: it is not discarded by an edit list, not hidden, and no leading picture without past."""
+    droppable: bool
+    """No other picture refers to it."""
+    damaged: bool = False
+    """It could not be read, or not be decoded."""
+    fed: bool = False
+    """It was given to the decoder."""
+    emitted: bool = False
+    """Its picture came out of the decoder."""
+
+
+class Source:
+    """The packets of one video stream in decoding order, and the decoder for them."""
+
+    def __init__(self, path: str, stream: int | None = None, threads: int = 1) -> None:
+        self.path = path
+        self.container = open_container(path)
+        try:
+            self.stream = choose_stream(path, self.container, stream)
+            for other in self.container.streams:
+                other.discard = Discard.default if other.index == self.stream.index else Discard.all
+            context = self.stream.codec_context
+            context.thread_count = threads
+            context.thread_type = "SLICE" if threads > 1 else "NONE"
+            # dav1d otherwise delays pictures by as many threads as it has.
+            context.options = {"max_pixels": str(MAX_PIXELS), **({"max_frame_delay": "1"} if _is_dav1d(context) else {})}
+        except BaseException:
+            self.container.close()
+            raise
+        self.time_base = Fraction(self.stream.time_base or 1)
+        self.timed = not self.container.format.flags & NO_TIMESTAMPS
+        """False for raw elementary streams: their pictures have no time but their number."""
+        self._classifier = Classifier(context.name, context.extradata or b"")
+        self._packets: Iterator[av.Packet] = self.container.demux(self.stream)
+        self._serial = 0
+        self._errors = 0
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the decoder and the file."""
+        self.container.close()
+
+    def seek(self, timestamp: int) -> bool:
+        """Go to the keyframe at or before ``timestamp`` (time base units); False if the container cannot."""
+        try:
+            self.container.seek(timestamp, stream=self.stream)
+        except FFmpegError:
+            return False
+        self._packets = self.container.demux(self.stream)
+        self._classifier.reset()
+        self._errors = 0
+        return True
+
+    def read(self) -> Coded | None:
+        """The next packet; None at the end, and where nothing can be read any more."""
+        while self._errors < MAX_READ_ERRORS:
+            try:
+                packet = next(self._packets, None)
+            except (FFmpegError, OSError):
+                # The generator ends with its first exception; the demuxer itself can go on behind the damage.
+                self._packets = self.container.demux(self.stream)
+                self._errors += 1
+                self._serial += 1
+                return Coded(self._serial - 1, None, None, None, 0, False, False, False, damaged=True)
+            if packet is None or packet.size == 0 and packet.pts is None and packet.dts is None:
+                return None
+            self._errors = 0
+            kind = self._classifier.kind(packet)
+            coded = Coded(
+                serial=self._serial,
+                packet=packet,
+                pts=packet.pts,
+                dts=packet.dts,
+                duration=packet.duration or 0,
+                key=packet.is_keyframe,
+                shows=kind.shows and not packet.is_discard,
+                droppable=kind.droppable,
+                damaged=packet.is_corrupt,
+            )
+            self._serial += 1
+            return coded
+        return None
+
+    def decode(self, coded: Coded) -> list[tuple[int, VideoFrame]]:
+        """Give one packet to the decoder: (serial, frame) of what comes out. Damage is noted in ``coded``."""
+        packet, coded.packet = coded.packet, None
+        if packet is None:
+            return []
+        # Decoders pass pts through untouched, so that a frame tells its packet even where the file's pts lie.
+        packet.pts = coded.serial
+        try:
+            frames = self.stream.codec_context.decode(packet)
+        except FFmpegError:
+            coded.damaged = True
+            return []
+        return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
+
+    def drain(self) -> list[tuple[int, VideoFrame]]:
+        """What is left in the decoder; it takes no packets after this until :meth:`flush`."""
+        try:
+            frames = self.stream.codec_context.decode(None)
+        except EndOfFileError:
+            return []
+        except FFmpegError:
+            return []
+        return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
+
+    def flush(self) -> None:
+        """Forget all pictures in the decoder."""
+        self.stream.codec_context.flush_buffers()
+
+
+def open_container(path: str) -> InputContainer:
+    """Open a local file for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`."""
+    if "://" in path:
+        raise MovieOpenError(path, "only local files can be opened")
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a path may be any string here, e.g. with a null byte
+    except (OSError, ValueError) as error:
+        raise MovieOpenError(path, f"cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+    if not stat.S_ISREG(mode):
+        raise MovieOpenError(path, "is not a regular file")
+    try:
+        return av.open(
+            # With the protocol in front no name is taken for a URL, a pipe or a pattern.
+            f"file:{path}",
+            container_options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+            options={"max_pixels": str(MAX_PIXELS)},
+            metadata_errors="replace",
+        )
+    except PermissionError as error:
+        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check the permissions") from None
+    except (FFmpegError, OSError) as error:
+        raise DamagedMovieError(path, f"is no movie that can be read ({error})", f"containers: {FORMATS}") from None
+
+
+def choose_stream(path: str, container: InputContainer, index: int | None) -> VideoStream:
+    """The stream with this index, else the main one: neither a cover nor a thumbnail, the default, the longest, the largest."""
+    ignored = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    streams = [s for s in container.streams.video if not s.disposition & ignored]
+    if index is not None:
+        streams = [s for s in streams if s.index == index]
+    if not streams:
+        raise DamagedMovieError(path, "holds no video" if index is None else f"holds no video stream {index}")
+    best = max(streams, key=_merit)
+    if best.codec_context is None:
+        raise UnsupportedMovieError(path, "is coded with something that this FFmpeg has no decoder for", "re-encode it")
+    if best.width * best.height > MAX_PIXELS:
+        raise UnsupportedMovieError(path, f"claims {best.width}x{best.height} pixels")
+    return best
+
+
+def _merit(stream: VideoStream) -> tuple[Any, ...]:
+    context = stream.codec_context
+    pixels = context.width * context.height if context is not None else 0
+    return (stream.frames != 1, bool(stream.disposition & Disposition.default), stream.frames, pixels, -stream.index)
+
+
+def _is_dav1d(context: Any) -> bool:
+    return bool(context.name == "libdav1d")

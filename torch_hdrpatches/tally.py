@@ -1,0 +1,99 @@
+"""What was given and what was refused, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from .stream import Outcome
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a part of the stream. Tallies of parts add up to the tally of the whole."""
+
+    slots: int = 0
+    windows: int = 0
+    """Windows asked of the decoder: slots + retries."""
+    samples: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """(category, format, movie) to samples."""
+    rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """(movie, reason) to refused windows and categories."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Movie to the reason why it gave nothing."""
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one slot."""
+        if outcome.failure is not None:
+            self.failures[outcome.movie] = str(outcome.failure)
+            return
+        self.slots += 1
+        self.windows += outcome.windows
+        self.samples.update((sample["category"], sample["format"], sample["movie"]) for sample in outcome.samples)
+        self.rejects.update((outcome.movie, reason) for reason in outcome.rejects)
+        self.rejects.update((outcome.movie, reason) for _, reason in outcome.refused)
+
+    def __iadd__(self, other: Tally) -> Self:
+        self.slots += other.slots
+        self.windows += other.windows
+        self.samples.update(other.samples)
+        self.rejects.update(other.rejects)
+        self.failures.update(other.failures)
+        return self
+
+    @property
+    def total(self) -> int:
+        """All samples."""
+        return self.samples.total()
+
+    def by(self, what: str) -> dict[str, int]:
+        """Samples by ``"category"``, ``"format"`` or ``"movie"``, names sorted."""
+        return _sums(self.samples, ("category", "format", "movie").index(what))
+
+    def reasons(self) -> dict[str, int]:
+        """Refusals by reason, sorted by name."""
+        return _sums(self.rejects, 1)
+
+    def explain(self) -> str:
+        """In one line, why there is not more."""
+        parts = [f"{count} x {reason}" for reason, count in self.reasons().items()]
+        parts += [f"{movie} failed ({reason})" for movie, reason in sorted(self.failures.items())]
+        return "; ".join(parts) or "nothing was refused"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-able form that ``from_json`` reads back."""
+        return {
+            "slots": self.slots,
+            "windows": self.windows,
+            "samples": [[*names, count] for names, count in sorted(self.samples.items())],
+            "rejects": [[*names, count] for names, count in sorted(self.rejects.items())],
+            "failures": dict(sorted(self.failures.items())),
+        }
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """The tally that ``to_json`` wrote."""
+        return cls(
+            fields["slots"],
+            fields["windows"],
+            Counter({(category, name, movie): count for category, name, movie, count in fields["samples"]}),
+            Counter({(movie, reason): count for movie, reason, count in fields["rejects"]}),
+            dict(fields["failures"]),
+        )
+
+    @classmethod
+    def of(cls, outcomes: Iterable[Outcome]) -> Self:
+        """The tally of some outcomes."""
+        tally = cls()
+        for outcome in outcomes:
+            tally.add(outcome)
+        return tally
+
+
+def _sums(counts: Counter[Any], part: int) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for names, count in counts.items():
+        sums[names[part]] += count
+    return dict(sorted(sums.items()))
