@@ -17,7 +17,7 @@ Alpha: TypeAlias = NDArray[np.float32]
 def colour_light(colour: str, nits: float) -> Light:
     """Linear RGB of an sRGB hex colour whose white would have these cd/m2."""
     codes = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255
-    return (codes**2.2 * nits).astype(np.float32)
+    return np.asarray(codes**2.2 * nits, np.float32)
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, slope: float, stretch: float = 1.0) -> Alpha:
@@ -28,7 +28,7 @@ def _noise(rng: np.random.Generator, height: int, width: int, slope: float, stre
     spectrum /= np.maximum(np.hypot(fy, fx), 1) ** slope
     spectrum[0, 0] = 0
     noise = np.fft.irfft2(spectrum, (height, width))
-    return (noise / noise.std()).astype(np.float32)
+    return np.asarray(noise / noise.std(), np.float32)
 
 
 def ridge_outline(rng: np.random.Generator, kind: str, height: int, width: int) -> Alpha:
@@ -61,8 +61,8 @@ def mix(one: Any, other: Any, share: Any) -> Any:
 def _grid(height: int, width: int) -> tuple[Alpha, Alpha]:
     """y and x of every pixel in units of the height, float32 (H, 1) and (1, W)."""
     return (
-        (np.arange(height, dtype=np.float32)[:, None] + 0.5) / height,
-        (np.arange(width, dtype=np.float32)[None, :] + 0.5) / height,
+        (np.arange(height, dtype=np.float32)[:, None] + np.float32(0.5)) / np.float32(height),
+        (np.arange(width, dtype=np.float32)[None, :] + np.float32(0.5)) / np.float32(height),
     )
 
 

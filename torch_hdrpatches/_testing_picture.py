@@ -44,7 +44,7 @@ def _graded(light: Light, tags: ColorTags) -> Light:
     peak = np.maximum(light.max(axis=-1, keepdims=True), 1e-3)
     rolled = np.where(peak < 25, peak, 100 - 75 * np.exp((25 - peak) / 130))
     paler = np.clip((peak - 150) / 700, 0, 1) ** 0.7
-    return mix(light * (rolled / peak), rolled, paler).astype(np.float32)
+    return np.asarray(mix(light * (rolled / peak), rolled, paler), np.float32)
 
 
 def _layer(coding: Coding, light: Light, cover: Alpha) -> Layer:
@@ -80,7 +80,7 @@ def shot(name: str, coding: Coding, height: int, width: int, seed: int) -> Calla
     """A painter of one scene: picture index -> unrounded planes. Slow to set up, quick for each picture."""
     scenery = SCENERIES[name]
     rng = np.random.default_rng([seed, *name.encode()])
-    margin = _even(0.15 * width)
+    margin = _even(0.15 * width) + 2
     pace = height / 360
     wide, aspect = width + margin, width / height
     sky = coding.planes(_graded(paint_sky(rng, scenery, height, wide, aspect), coding.tags))
@@ -88,20 +88,20 @@ def shot(name: str, coding: Coding, height: int, width: int, seed: int) -> Calla
     ridges = []
     rows = np.arange(height, dtype=np.float32)[:, None]
     for number, ridge in enumerate(scenery.ridges):
-        outline = height * (ridge.top - ridge_outline(rng, ridge.kind, height, wide))
+        outline = np.float32(height) * (np.float32(ridge.top) - ridge_outline(rng, ridge.kind, height, wide))
         top = _even(max(outline.min() - 2, 0))
         if ridge.kind == "water":
             light, speed = paint_water(rng, scenery, ridge, height, wide, aspect), 0.3 * pace
         else:
-            under = np.maximum(rows - outline, 0) / height
+            under = np.clip((rows - outline) / np.float32(height), 0, 1)
             light, speed = paint_land(rng, scenery, ridge, height, wide, under), (0.5 + 0.8 * number) * pace
-        cover = np.clip(rows - outline + 0.5, 0, 1)
+        cover = np.clip(rows - outline + np.float32(0.5), 0, 1)
         ridges.append((_layer(coding, light[top:], cover[top:]), top, speed))
 
     floaters = []
     for number in range(9 if scenery.lamps else len(scenery.floaters)):
         colour = scenery.floaters[number % len(scenery.floaters)]
-        size = _even(height * rng.uniform(0.10, 0.26) * (0.6 if scenery.lamps else 1 - 0.15 * number))
+        size = _even(height * rng.uniform(0.10, 0.26) * (0.6 if scenery.lamps else 1 - 0.15 * number)) + 2
         paint = paint_lamp(colour, size, 700) if scenery.lamps else paint_balloon(colour, size, 1.1 * scenery.sky_nits)
         x, y = (number + rng.uniform(0.2, 0.8)) / len(scenery.floaters) * width, height * rng.uniform(0.08, 0.4)
         floaters.append((_layer(coding, *paint), x, y, size, pace * rng.uniform(0.6, 2.2)))

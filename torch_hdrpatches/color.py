@@ -24,100 +24,45 @@ HLG_GAMMA = 1.2
 # --- names -----------------------------------------------------------------------------------------------------------
 
 TRANSFERS: Mapping[int, str] = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "linear",
-    9: "log100",
-    10: "log316",
-    11: "iec61966-2-4",
-    12: "bt1361e",
-    13: "iec61966-2-1",
-    14: "bt2020-10",
-    15: "bt2020-12",
-    16: "pq",
-    17: "smpte428",
-    18: "hlg",
-}
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "linear", 9: "log100",
+    10: "log316", 11: "iec61966-2-4", 12: "bt1361e", 13: "iec61966-2-1", 14: "bt2020-10", 15: "bt2020-12",
+    16: "pq", 17: "smpte428", 18: "hlg",
+}  # fmt: skip
 """H.273 TransferCharacteristics."""
 
 PRIMARIES: Mapping[int, str] = {
-    1: "bt709",
-    4: "bt470m",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "film",
-    9: "bt2020",
-    10: "smpte428",
-    11: "smpte431",
-    12: "smpte432",
-    22: "ebu3213",
-}
+    1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "film", 9: "bt2020",
+    10: "smpte428", 11: "smpte431", 12: "smpte432", 22: "ebu3213",
+}  # fmt: skip
 """H.273 ColourPrimaries."""
 
 MATRICES: Mapping[int, str] = {
-    0: "rgb",
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-    11: "smpte2085",
-    12: "chroma-derived-nc",
-    13: "chroma-derived-c",
-    14: "ictcp",
-    15: "ipt-c2",
-    16: "ycgco-re",
-    17: "ycgco-ro",
-}
+    0: "rgb", 1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 8: "ycgco", 9: "bt2020nc",
+    10: "bt2020c", 11: "smpte2085", 12: "chroma-derived-nc", 13: "chroma-derived-c", 14: "ictcp",
+    15: "ipt-c2", 16: "ycgco-re", 17: "ycgco-ro",
+}  # fmt: skip
 """H.273 MatrixCoefficients."""
 
 RANGES: Mapping[int, str] = {1: "tv", 2: "pc"}
 """FFmpeg's AVColorRange: limited and full."""
 
 CHROMA_LOCATIONS: Mapping[int, str] = {
-    1: "left",
-    2: "center",
-    3: "topleft",
-    4: "top",
-    5: "bottomleft",
-    6: "bottom",
-}
+    1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom",
+}  # fmt: skip
 """FFmpeg's AVChromaLocation (H.273 Chroma420SampleLocType + 1)."""
 
 ALIASES: Mapping[str, str] = {
-    "smpte2084": "pq",
-    "arib-std-b67": "hlg",
-    "gamma22": "bt470m",
-    "gamma28": "bt470bg",
-    "srgb": "iec61966-2-1",
-    "gbr": "rgb",
-    "bt601": "smpte170m",
-    "p3-d65": "smpte432",
-    "limited": "tv",
+    "smpte2084": "pq", "arib-std-b67": "hlg", "gamma22": "bt470m", "gamma28": "bt470bg",
+    "srgb": "iec61966-2-1", "gbr": "rgb", "bt601": "smpte170m", "p3-d65": "smpte432", "limited": "tv",
     "full": "pc",
-}
+}  # fmt: skip
 """Other spellings that people write in a recipe."""
 
 HDR_TRANSFERS = ("pq", "hlg")
 SDR_TRANSFERS = (
-    "bt709",
-    "bt470m",
-    "bt470bg",
-    "smpte170m",
-    "smpte240m",
-    "iec61966-2-4",
-    "bt1361e",
-    "iec61966-2-1",
-    "bt2020-10",
-    "bt2020-12",
-)
+    "bt709", "bt470m", "bt470bg", "smpte170m", "smpte240m", "iec61966-2-4", "bt1361e", "iec61966-2-1",
+    "bt2020-10", "bt2020-12",
+)  # fmt: skip
 
 CHROMATICITIES: Mapping[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     "bt709": ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
@@ -132,13 +77,9 @@ CHROMATICITIES: Mapping[str, tuple[tuple[float, float], tuple[float, float], tup
 D65 = (0.3127, 0.3290)
 
 LUMA_COEFFICIENTS: Mapping[str, tuple[float, float]] = {
-    "bt709": (0.2126, 0.0722),
-    "fcc": (0.30, 0.11),
-    "bt470bg": (0.299, 0.114),
-    "smpte170m": (0.299, 0.114),
-    "smpte240m": (0.212, 0.087),
-    "bt2020nc": (0.2627, 0.0593),
-}
+    "bt709": (0.2126, 0.0722), "fcc": (0.30, 0.11), "bt470bg": (0.299, 0.114), "smpte170m": (0.299, 0.114),
+    "smpte240m": (0.212, 0.087), "bt2020nc": (0.2627, 0.0593),
+}  # fmt: skip
 """(Kr, Kb) of the matrices that are understood (H.273, table 4)."""
 
 REFUSED: Mapping[str, str] = {
@@ -190,34 +131,34 @@ def is_hdr(transfer: str) -> bool:
 
 # --- transfer functions ----------------------------------------------------------------------------------------------
 
-_M1, _M2 = 2610 / 16384, 2523 / 32
-_C1, _C2, _C3 = 3424 / 4096, 2413 / 128, 2392 / 128
-_A, _B, _C = 0.17883277, 0.28466892, 0.55991073
+PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 32
+PQ_C1, PQ_C2, PQ_C3 = 3424 / 4096, 2413 / 128, 2392 / 128
+HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 
 def eotf_pq(signal: ArrayLike) -> Array:
     """Light in cd/m2 of PQ signal (SMPTE ST 2084, eq. 4.1); signal is held in 0..1."""
-    root = np.clip(np.asarray(signal, np.float64), 0.0, 1.0) ** (1 / _M2)
-    return PQ_WHITE_NITS * (np.maximum(root - _C1, 0.0) / (_C2 - _C3 * root)) ** (1 / _M1)
+    root = np.clip(np.asarray(signal, np.float64), 0.0, 1.0) ** (1 / PQ_M2)
+    return PQ_WHITE_NITS * (np.maximum(root - PQ_C1, 0.0) / (PQ_C2 - PQ_C3 * root)) ** (1 / PQ_M1)
 
 
 def inverse_eotf_pq(nits: ArrayLike) -> Array:
     """PQ signal of light in cd/m2 (SMPTE ST 2084, eq. 5.2); light is held in 0..10000."""
-    power = np.clip(np.asarray(nits, np.float64) / PQ_WHITE_NITS, 0.0, 1.0) ** _M1
-    return np.asarray(((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2)
+    power = np.clip(np.asarray(nits, np.float64) / PQ_WHITE_NITS, 0.0, 1.0) ** PQ_M1
+    return np.asarray(((PQ_C1 + PQ_C2 * power) / (1 + PQ_C3 * power)) ** PQ_M2)
 
 
 def inverse_oetf_hlg(signal: ArrayLike) -> Array:
     """Scene light (0..1, more for super-whites) of HLG signal (BT.2100, table 5); negative signal is held at 0."""
     signal = np.maximum(np.asarray(signal, np.float64), 0.0)
     # The exponent is held above its branch's lower end, so that neither branch overflows where it is not used.
-    return np.where(signal <= 0.5, signal**2 / 3, (np.exp((np.maximum(signal, 0.5) - _C) / _A) + _B) / 12)
+    return np.where(signal <= 0.5, signal**2 / 3, (np.exp((np.maximum(signal, 0.5) - HLG_C) / HLG_A) + HLG_B) / 12)
 
 
 def oetf_hlg(scene: ArrayLike) -> Array:
     """HLG signal of scene light (BT.2100, table 5); negative light is held at 0."""
     scene = np.maximum(np.asarray(scene, np.float64), 0.0)
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), _A * np.log(12 * np.maximum(scene, 1 / 12) - _B) + _C)
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), HLG_A * np.log(12 * np.maximum(scene, 1 / 12) - HLG_B) + HLG_C)
 
 
 def ootf_hlg_per_channel(scene: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""Where in a picture to look: the area inside its black bars."""
+"""Where in a picture to look: the area inside its black bars, and random boxes in it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ DARK_MARGIN = 0.02
 """Luma codes up to this share of the code range above black count as black: noise and ringing stay below it."""
 DARK_SHARE = 0.98
 """A row or column is a bar where at least this share of its pixels is black: a stray bright pixel does not make a picture."""
+SURE = 4
+"""With fewer pictures than this only what is black on opposite sides alike is taken for bars: it may be a dark scene."""
 MIN_SHARE = 0.2
 """An active area smaller than this share of the height or width is taken for a dark scene, not for bars."""
 
@@ -26,7 +28,8 @@ def active_area(lumas: Iterable[Plane], black: int, bits: int) -> Box:
     """
     rows: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
     columns: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-    for luma in lumas:
+    count = 0
+    for count, luma in enumerate(lumas, start=1):  # noqa: B007 - how many there were
         bright = luma > black + DARK_MARGIN * 2**bits
         lit_rows, lit_columns = bright.mean(axis=1) > 1 - DARK_SHARE, bright.mean(axis=0) > 1 - DARK_SHARE
         rows = lit_rows if rows is None else rows | lit_rows
@@ -38,7 +41,18 @@ def active_area(lumas: Iterable[Plane], black: int, bits: int) -> Box:
         return whole
     top, bottom = np.flatnonzero(rows)[[0, -1]]
     left, right = np.flatnonzero(columns)[[0, -1]]
+    if count < SURE:
+        top = min(top, whole.height - 1 - bottom)
+        left = min(left, whole.width - 1 - right)
+        bottom, right = whole.height - 1 - top, whole.width - 1 - left
     area = Box(int(top), int(left), int(bottom - top + 1), int(right - left + 1))
     if area.height < MIN_SHARE * whole.height or area.width < MIN_SHARE * whole.width:
         return whole
     return area
+
+
+def random_box(rng: np.random.Generator, area: Box, height: int, width: int) -> Box:
+    """A height x width box anywhere inside ``area``, every place equally likely; it must fit."""
+    top = area.top + int(rng.integers(area.height - height + 1))
+    left = area.left + int(rng.integers(area.width - width + 1))
+    return Box(top, left, height, width)

@@ -58,4 +58,4 @@ def _separable(picture: Array, vertical: Taps, horizontal: Taps) -> Array:
 @lru_cache(maxsize=64)
 def _shrink(kernel: Kernel, length: int, scale: int) -> Taps:
     centres = (np.arange(length // scale) + 0.5) * scale - 0.5
-    return taps.taps(kernel, centres, length, stretch=scale, beyond=taps.discard)
+    return taps.taps(kernel, centres, length, stretch=scale)

@@ -7,7 +7,7 @@ nothing is summed across pixels: every CPU gives the same bytes, and a pixel doe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numba import njit
@@ -15,67 +15,10 @@ from numpy import float32 as f32
 from numpy import int32, uint32
 
 from .frames import Plane
+from .tables import Floats, Matrix, RootTable, Sampling, Tables
 
-Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 Indices: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
 Function = TypeVar("Function", bound=Callable[..., None])
-
-
-class Sampling(NamedTuple):
-    """Where chroma samples sit: luma column x is at chroma column (x - x0) / sub_x, and rows likewise."""
-
-    sub_y: int
-    sub_x: int
-    y0: float
-    x0: float
-    rows: int
-    """Chroma rows of the picture; the plane may have more."""
-    columns: int
-    """Chroma columns of the picture; the plane may have more."""
-
-
-class Matrix(NamedTuple):
-    """Codes to R'G'B', in a scale of its user's choice; results are held in 0..top."""
-
-    planes_are_rgb: bool
-    """The planes are G, B, R: ``luma_zero`` and ``luma_scale`` hold for all three."""
-    luma_zero: f32
-    luma_scale: f32
-    chroma_zero: f32
-    red_cr: f32
-    green_cb: f32
-    green_cr: f32
-    blue_cb: f32
-    top: f32
-
-
-class RootTable(NamedTuple):
-    """A function of light x >= 0 by square root, where codes are near even: the nearest entry to sqrt(x) * scale."""
-
-    entries: Any
-    """float32 or uint8 (n,); beyond the last entry the last one holds."""
-    scale: f32
-
-
-class Tables(NamedTuple):
-    """R'G'B' indices to SDR codes. ``light``, ``ootf`` and ``curve`` hold float32, ``shade`` uint8."""
-
-    light: Any
-    """(n,): light relative to reference white, by signal; scene light (0..1) if there is an ``ootf``."""
-    ootf: RootTable
-    """Scene light to display light, the factor by scene luminance (HLG only); no entries: nothing to do."""
-    scene_weights: Any
-    """(3,): R, G, B in that luminance."""
-    gamut: Any
-    """(3, 3): linear RGB to BT.709 primaries; rows sum to 1."""
-    luma_weights: Any
-    """(3,): R, G, B in the luminance that desaturation looks at."""
-    desat: f32
-    """Luminance above which colours fade to white; infinite: never."""
-    curve: RootTable
-    """The tone curve f as a factor, f(x) / x."""
-    shade: RootTable
-    """The SDR code of light in 0..1."""
 
 
 def compiled(function: Function) -> Function:
@@ -93,7 +36,7 @@ def write_signal(
     """Fill out, uint8 or uint16 (height, width, 3), with the R'G'B' of the box at (top, left), rounded half up."""
     height, width, _ = out.shape
     index, chroma = np.empty((3, width), uint32), np.empty((4, width + 4), f32)
-    red, green, blue = index
+    red, green, blue = index[0], index[1], index[2]
     for row in range(height):
         _signal_row(y, cb, cr, top + row, left, sampling, matrix, chroma, index)
         target = out[row]
@@ -118,9 +61,11 @@ def write_sdr(
         if tables.ootf.entries.size > 0:
             _scene_luminance_index(light, tables.scene_weights, tables.ootf, index[0])
             _look_up(tables.ootf.entries, index[0], factor)
-            light *= factor
+            for channel in range(3):
+                _multiply(light[channel], factor)
         _to_bt709(light, tables.gamut)
-        _desaturate(light, tables.luma_weights, tables.desat)
+        if tables.desat > 0:
+            _desaturate(light, tables.luma_weights, tables.desat)
         _brightest_index(light, tables.curve, index[0])
         _look_up(tables.curve.entries, index[0], factor)
         for channel in range(3):
@@ -192,7 +137,7 @@ def _mix(upper: Plane, lower: Plane, share: f32, zero: f32, out: Floats) -> None
 
 @compiled
 def _spread(samples: Floats, shift: f32, pairs: int, out: Floats) -> None:
-    """Luma columns 2k and 2k + 1 from samples k, k + 1, k + 2; sample k + 1 sits ``shift`` samples right of column 2k."""
+    """Luma columns 2k and 2k + 1 from samples k to k + 2; sample k + 1 sits ``shift`` samples right of column 2k."""
     before, even, odd, after = shift, f32(1) - shift, f32(0.5) + shift, f32(0.5) - shift
     for k in range(pairs):
         out[2 * k] = before * samples[k] + even * samples[k + 1]
@@ -207,9 +152,7 @@ def _scale(codes: Plane, matrix: Matrix, index: Indices) -> None:
 
 
 @compiled
-def _to_rgb(
-    luma: Plane, u: Floats, v: Floats, matrix: Matrix, red: Indices, green: Indices, blue: Indices
-) -> None:
+def _to_rgb(luma: Plane, u: Floats, v: Floats, matrix: Matrix, red: Indices, green: Indices, blue: Indices) -> None:
     zero, scale, black, top, half = matrix.luma_zero, matrix.luma_scale, f32(0), matrix.top, f32(0.5)
     red_cr, green_cb, green_cr, blue_cb = matrix.red_cr, matrix.green_cb, matrix.green_cr, matrix.blue_cb
     for x in range(red.size):
@@ -235,8 +178,8 @@ def _look_up_rgb(entries: Plane, red: Indices, green: Indices, blue: Indices, ou
 
 @compiled
 def _scene_luminance_index(light: Floats, weights: Floats, table: RootTable, index: Indices) -> None:
-    red, green, blue = light
-    red_weight, green_weight, blue_weight = weights
+    red, green, blue = light[0], light[1], light[2]
+    red_weight, green_weight, blue_weight = weights[0], weights[1], weights[2]
     scale, half, last = table.scale, f32(0.5), f32(table.entries.size - 1)
     for x in range(index.size):
         luminance = red_weight * red[x] + green_weight * green[x] + blue_weight * blue[x]
@@ -244,9 +187,15 @@ def _scene_luminance_index(light: Floats, weights: Floats, table: RootTable, ind
 
 
 @compiled
+def _multiply(light: Floats, factor: Floats) -> None:
+    for x in range(light.size):
+        light[x] *= factor[x]
+
+
+@compiled
 def _to_bt709(light: Floats, gamut: Floats) -> None:
     """Change of primaries, in place; written as differences, so that grey stays exactly grey."""
-    red, green, blue = light
+    red, green, blue = light[0], light[1], light[2]
     red_green, red_blue = gamut[0, 1], gamut[0, 2]
     green_red, green_blue = gamut[1, 0], gamut[1, 2]
     blue_red, blue_green = gamut[2, 0], gamut[2, 1]
@@ -260,8 +209,8 @@ def _to_bt709(light: Floats, gamut: Floats) -> None:
 @compiled
 def _desaturate(light: Floats, weights: Floats, desat: f32) -> None:
     """FFmpeg's ``tonemap=desat``, in place."""
-    red, green, blue = light
-    red_weight, green_weight, blue_weight = weights
+    red, green, blue = light[0], light[1], light[2]
+    red_weight, green_weight, blue_weight = weights[0], weights[1], weights[2]
     tiny = f32(1e-6)
     for x in range(red.size):
         r, g, b = red[x], green[x], blue[x]
@@ -274,7 +223,7 @@ def _desaturate(light: Floats, weights: Floats, desat: f32) -> None:
 
 @compiled
 def _brightest_index(light: Floats, table: RootTable, index: Indices) -> None:
-    red, green, blue = light
+    red, green, blue = light[0], light[1], light[2]
     scale, half, tiny, last = table.scale, f32(0.5), f32(1e-6), f32(table.entries.size - 1)
     for x in range(index.size):
         brightest = max(max(red[x], green[x]), max(blue[x], tiny))

@@ -66,7 +66,7 @@ def recipe_of(folder: Path) -> Recipe:
 def sidecars(folder: Path) -> dict[str, dict[str, Any]]:
     """The sidecars of all finished shards, by the shard's name without its suffix, in order."""
     found = {}
-    for path in sorted(folder.glob("*/*-[0-9]*.json")):
+    for path in sorted(folder.glob("[!.]*/*-[0-9]*.json")):
         fields = read_json(path)
         if not isinstance(fields, dict) or "sha256" not in fields:
             raise ShardError(f"{path}: not a sidecar")

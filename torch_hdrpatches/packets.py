@@ -31,6 +31,8 @@ class Classifier:
 
     def __init__(self, codec: str, extradata: bytes) -> None:
         self._codec = {"libdav1d": "av1"}.get(codec, codec)
+        self.tells_leading = self._codec == "hevc"
+        """Whether :meth:`kind` knows which leading pictures after a keyframe can be decoded."""
         self._length_size = 0
         """Bytes before each NAL unit that say its length; 0: start codes (Annex B)."""
         self._extradata_layer: int | None = None

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 
-from torch_hdrpatches.frames import Plane, Planes
+from .frames import Plane, Planes
 
 _YUV = re.compile(r"yuvj?(420|422|444)p(9|10|12|14|16)?(?:le)?")
 _GBR = re.compile(r"gbrp(9|10|12|14|16)?(?:le)?")

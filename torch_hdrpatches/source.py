@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 from av.container import InputContainer
-from av.error import EOFError as EndOfFileError
 from av.error import FFmpegError
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from torch_hdrpatches.errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
-from torch_hdrpatches.packets import Classifier
+from .errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
+from .packets import Classifier
 
 FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
 """Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""
@@ -28,6 +26,10 @@ NO_TIMESTAMPS = 0x80
 """AVFMT_NOTIMESTAMPS of libavformat/avformat.h."""
 
 MAX_PIXELS = 16384 * 16384
+MAX_REORDER = 16
+"""A picture is preceded in decoding order by at most this many that follow it in presentation (H.264, H.265: DPB size)."""
+PAST_END_SECONDS = 1
+"""So far behind the last picture a time still means the last window."""
 MAX_READ_ERRORS = 16
 """So many read errors in a row are the end: a truncated MP4 gives one for every sample that is missing."""
 
@@ -56,11 +58,30 @@ class Coded:
     """Its picture came out of the decoder."""
 
 
+@dataclass(slots=True)
+class Counters:
+    """What a movie has cost so far."""
+
+    frames_decoded: int = 0
+    packets_fed: int = 0
+    packets_dropped: int = 0
+    seeks: int = 0
+    windows: int = 0
+
+
+class Timed(NamedTuple):
+    """A frame and its presentation time stamp in seconds."""
+
+    time: Fraction
+    frame: VideoFrame
+
+
 class Source:
     """The packets of one video stream in decoding order, and the decoder for them."""
 
-    def __init__(self, path: str, stream: int | None = None, threads: int = 1) -> None:
+    def __init__(self, path: str, stream: int | None = None, threads: int = 1, counters: Counters | None = None) -> None:
         self.path = path
+        self._counters = counters if counters is not None else Counters()
         self.container = open_container(path)
         try:
             self.stream = choose_stream(path, self.container, stream)
@@ -74,9 +95,13 @@ class Source:
         except BaseException:
             self.container.close()
             raise
+        self.videos = videos_of(self.container)
         self.time_base = Fraction(self.stream.time_base or 1)
         self.timed = not self.container.format.flags & NO_TIMESTAMPS
         """False for raw elementary streams: their pictures have no time but their number."""
+        self._first_pts: int | None = None
+        """Presentation time of the keyframe after the last seek."""
+        self._begun = False
         self._classifier = Classifier(context.name, context.extradata or b"")
         self._packets: Iterator[av.Packet] = self.container.demux(self.stream)
         self._serial = 0
@@ -94,17 +119,19 @@ class Source:
 
     def seek(self, timestamp: int) -> bool:
         """Go to the keyframe at or before ``timestamp`` (time base units); False if the container cannot."""
+        self._counters.seeks += 1
         try:
             self.container.seek(timestamp, stream=self.stream)
         except FFmpegError:
             return False
         self._packets = self.container.demux(self.stream)
         self._classifier.reset()
+        self._begun = False
         self._errors = 0
         return True
 
     def read(self) -> Coded | None:
-        """The next packet; None at the end, and where nothing can be read any more."""
+        """The next packet, the first after opening or seeking being a keyframe; None where nothing can be read any more."""
         while self._errors < MAX_READ_ERRORS:
             try:
                 packet = next(self._packets, None)
@@ -112,26 +139,40 @@ class Source:
                 # The generator ends with its first exception; the demuxer itself can go on behind the damage.
                 self._packets = self.container.demux(self.stream)
                 self._errors += 1
-                self._serial += 1
-                return Coded(self._serial - 1, None, None, None, 0, False, False, False, damaged=True)
-            if packet is None or packet.size == 0 and packet.pts is None and packet.dts is None:
+                if self._begun:
+                    return self._numbered(Coded(0, None, None, None, 0, False, False, False, damaged=True))
+                continue
+            if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
                 return None
             self._errors = 0
-            kind = self._classifier.kind(packet)
-            coded = Coded(
-                serial=self._serial,
-                packet=packet,
-                pts=packet.pts,
-                dts=packet.dts,
-                duration=packet.duration or 0,
-                key=packet.is_keyframe,
-                shows=kind.shows and not packet.is_discard,
-                droppable=kind.droppable,
-                damaged=packet.is_corrupt,
-            )
-            self._serial += 1
+            if not self._begun and not packet.is_keyframe:
+                continue
+            coded = self._numbered(self._coded(packet))
+            if not self._begun:
+                self._begun, self._first_pts = True, coded.pts
             return coded
         return None
+
+    def _numbered(self, coded: Coded) -> Coded:
+        coded.serial = self._serial
+        self._serial += 1
+        return coded
+
+    def _coded(self, packet: av.Packet) -> Coded:
+        kind = self._classifier.kind(packet)
+        # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
+        leading = not self._classifier.tells_leading and None not in (packet.pts, self._first_pts) and self._begun
+        return Coded(
+            serial=0,
+            packet=packet,
+            pts=packet.pts,
+            dts=packet.dts,
+            duration=packet.duration or 0,
+            key=packet.is_keyframe,
+            shows=kind.shows and not packet.is_discard and not (leading and packet.pts < self._first_pts),
+            droppable=kind.droppable,
+            damaged=packet.is_corrupt,
+        )
 
     def decode(self, coded: Coded) -> list[tuple[int, VideoFrame]]:
         """Give one packet to the decoder: (serial, frame) of what comes out. Damage is noted in ``coded``."""
@@ -140,21 +181,24 @@ class Source:
             return []
         # Decoders pass pts through untouched, so that a frame tells its packet even where the file's pts lie.
         packet.pts = coded.serial
+        coded.fed = True
+        self._counters.packets_fed += 1
         try:
-            frames = self.stream.codec_context.decode(packet)
+            return self._numbered_frames(packet)
         except FFmpegError:
             coded.damaged = True
             return []
-        return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
 
     def drain(self) -> list[tuple[int, VideoFrame]]:
         """What is left in the decoder; it takes no packets after this until :meth:`flush`."""
         try:
-            frames = self.stream.codec_context.decode(None)
-        except EndOfFileError:
+            return self._numbered_frames(None)
+        except FFmpegError:  # it is drained already, or what is left in it is damaged: nothing more comes out
             return []
-        except FFmpegError:
-            return []
+
+    def _numbered_frames(self, packet: av.Packet | None) -> list[tuple[int, VideoFrame]]:
+        frames = self.stream.codec_context.decode(packet)
+        self._counters.frames_decoded += len(frames)
         return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
 
     def flush(self) -> None:
@@ -188,10 +232,7 @@ def open_container(path: str) -> InputContainer:
 
 def choose_stream(path: str, container: InputContainer, index: int | None) -> VideoStream:
     """The stream with this index, else the main one: neither a cover nor a thumbnail, the default, the longest, the largest."""
-    ignored = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    streams = [s for s in container.streams.video if not s.disposition & ignored]
-    if index is not None:
-        streams = [s for s in streams if s.index == index]
+    streams = [s for s in videos_of(container) if index is None or s.index == index]
     if not streams:
         raise DamagedMovieError(path, "holds no video" if index is None else f"holds no video stream {index}")
     best = max(streams, key=_merit)
@@ -200,6 +241,12 @@ def choose_stream(path: str, container: InputContainer, index: int | None) -> Vi
     if best.width * best.height > MAX_PIXELS:
         raise UnsupportedMovieError(path, f"claims {best.width}x{best.height} pixels")
     return best
+
+
+def videos_of(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are movies rather than covers or thumbnails."""
+    ignored = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & ignored]
 
 
 def _merit(stream: VideoStream) -> tuple[Any, ...]:

@@ -26,12 +26,12 @@ class Taps:
     """One axis of a separable filter: output i is the sum over k of weights[i, k] * source[first[i] + k]."""
 
     first: Array
-    """int64 (n,)"""
+    """int64 (n,); where first[i] + k lies outside the source, the weight is 0"""
     weights: Array
     """float32 (n, count); rows sum to 1"""
 
     def part(self, start: int, count: int) -> Taps:
-        """The outputs from ``start`` on."""
+        """The ``count`` outputs from ``start`` on."""
         return Taps(self.first[start : start + count], self.weights[start : start + count])
 
 
@@ -46,35 +46,30 @@ def reflect(index: Array, length: int) -> Array:
     return length - 1 - np.abs(np.mod(index, period) - (length - 1))
 
 
-def discard(index: Array, length: int) -> Array:
-    """Beyond an edge lies nothing: what is inside counts for more (as in Pillow and torch)."""
-    return np.where((index < 0) | (index >= length), -1, index)
-
-
 def taps(
     kernel: Kernel,
     centres: Array,
     length: int,
     stretch: float = 1.0,
-    beyond: Callable[[Array, int], Array] = replicate,
+    beyond: Callable[[Array, int], Array] | None = None,
 ) -> Taps:
     """Taps of outputs that lie at ``centres`` of a source of ``length`` pixels, whose pixel i lies at i.
 
-    ``stretch`` > 1 widens the kernel, which takes out what the output's wider pixels cannot show.
+    ``stretch`` > 1 widens the kernel, which takes out what the output's wider pixels cannot show. ``beyond`` says which
+    pixel stands in for one outside the source; without it none does, and those inside count for more.
     """
     radius = kernel.radius * stretch
     index = np.floor(centres - radius).astype(np.int64)[:, None] + np.arange(math.ceil(2 * radius) + 1)
-    weights = kernel.weight((index - centres[:, None]) / stretch)
-    source = beyond(index, length)
-    weights = np.where(source < 0, 0.0, weights)
-    used = (weights != 0.0).any(axis=0)
-    source, weights = source[:, used], weights[:, used]
-    source = np.where(source < 0, source.max(axis=1, keepdims=True), source)
-    span = int((source.max(axis=1) - source.min(axis=1)).max()) + 1
-    first = np.minimum(source.min(axis=1), length - span)
-    band = np.zeros((len(centres), span))
-    np.add.at(band, (np.arange(len(centres))[:, None], source - first[:, None]), weights)
-    return Taps(first, (band / band.sum(axis=1, keepdims=True)).astype(np.float32))
+    weights = np.asarray(kernel.weight((index - centres[:, None]) / stretch))
+    if beyond is None:
+        source, weights = index, np.where((index >= 0) & (index < length), weights, 0.0)
+    else:
+        source = beyond(index, length)
+    folded = np.zeros_like(weights)
+    np.add.at(folded, (np.arange(len(index))[:, None], source - index[:, :1]), weights)
+    used = np.flatnonzero(folded.any(axis=0))
+    folded = folded[:, used[0] : used[-1] + 1]
+    return Taps(index[:, used[0]], (folded / folded.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def cubic(x: Array) -> Array:
@@ -94,26 +89,30 @@ def apply(
     *,
     channels: int = 1,
     gain: float = 1.0,
+    offset: float = 0.0,
     limit: int,
     dtype: type[np.unsignedinteger[Any]],
 ) -> Array:
     """Filter ``source`` (rows, columns * channels), uint8 or uint16, along both axes.
 
-    Sums are float32, rounded half up and clamped to 0..limit after the multiplication by ``gain``. An output's bits
-    depend on its own taps only, not on which other outputs are asked for, nor on the CPU.
+    Sums are float32; sum * gain + offset is clamped to 0..limit and rounded half up. An output's bits depend on its
+    own taps only, not on which other outputs are asked for, nor on the CPU.
     """
     out = np.empty((len(vertical.first), len(horizontal.first) * channels), dtype)
     steps = np.unique(np.diff(horizontal.first))
-    step = int(steps[0]) if len(steps) == 1 else 0
+    step = int(steps[0]) * channels if len(steps) == 1 else 0
+    # The horizontal taps are applied in pairs.
+    across = np.pad(horizontal.weights, ((0, 0), (0, horizontal.weights.shape[1] % 2))).T.copy()
     _apply(
         source,
         vertical.first,
         vertical.weights,
         horizontal.first * channels,
-        np.ascontiguousarray(horizontal.weights.T),
-        step * channels,
+        across,
+        step,
         channels,
         np.float32(gain),
+        np.float32(offset),
         np.float32(limit),
         out,
     )
@@ -130,32 +129,35 @@ def _apply(
     step: int,
     channels: int,
     gain: np.float32,
+    offset: np.float32,
     limit: np.float32,
     out: Array,
 ) -> None:
-    """``step`` > 0: neighbouring outputs start that far apart, and their sources are laid side by side first."""
+    """``step`` > 0: neighbouring outputs start that far apart, so their sources can be laid side by side first."""
+    height, length = source.shape
     count, width = across.shape
     start, stop = lefts.min(), lefts.max() + count * channels
-    line = np.empty(stop - start, np.float32)
+    inside = slice(max(start, 0), min(stop, length))
+    line = np.zeros(stop - start, np.float32)  # stays zero outside the source, where weights are zero too
+    within = line[inside.start - start : inside.stop - start]
     sums, codes = np.empty(width, np.float32), np.empty(width, out.dtype)
-    lefts = (lefts - start).astype(np.uint32)
-    length = width + count * channels // max(step, 1)
-    phases = np.zeros((step, length), np.float32)
+    places = (lefts - start).astype(np.uint32)
+    phases = np.zeros((step, width + count * channels // max(step, 1) + 1), np.float32)
     for i in range(len(tops)):
-        line[:] = 0.0
-        for k in range(down.shape[1]):
-            _add_scaled(source[tops[i] + k, start:stop], down[i, k], line)
+        within[:] = 0.0
+        for k in range(max(0, -tops[i]), min(down.shape[1], height - tops[i])):
+            _add_scaled(source[tops[i] + k, inside], down[i, k], within)
         for p in range(step):
             _copy_every(line, p, step, phases[p])
         for c in range(channels):
             sums[:] = 0.0
-            for k in range(count):
-                at = k * channels + c
+            for k in range(0, count, 2):
+                a, b = k * channels + c, (k + 1) * channels + c
                 if step > 0:
-                    _add_products(phases[at % step, at // step :], across[k], sums)
+                    _add_pair(phases[a % step, a // step :], phases[b % step, b // step :], across[k : k + 2], sums)
                 else:
-                    _add_gathered(line[at:], lefts, across[k], sums)
-            _round(sums, gain, limit, codes)
+                    _add_gathered_pair(line[a:], line[b:], places, across[k : k + 2], sums)
+            _round(sums, gain, offset, limit, codes)
             out[i, c::channels] = codes
 
 
@@ -177,18 +179,20 @@ def _copy_every(values: Array, start: int, step: int, out: Array) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_products(values: Array, weights: Array, sums: Array) -> None:
+def _add_pair(first: Array, second: Array, weights: Array, sums: Array) -> None:
+    of_first, of_second = weights[0], weights[1]
     for j in range(len(sums)):
-        sums[j] += weights[j] * values[j]
+        sums[j] = (sums[j] + of_first[j] * first[j]) + of_second[j] * second[j]
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_gathered(values: Array, places: Array, weights: Array, sums: Array) -> None:
+def _add_gathered_pair(first: Array, second: Array, places: Array, weights: Array, sums: Array) -> None:
+    of_first, of_second = weights[0], weights[1]
     for j in range(len(sums)):
-        sums[j] += weights[j] * values[places[j]]
+        sums[j] = (sums[j] + of_first[j] * first[places[j]]) + of_second[j] * second[places[j]]
 
 
 @numba.njit(cache=True, nogil=True)
-def _round(sums: Array, gain: np.float32, limit: np.float32, out: Array) -> None:
+def _round(sums: Array, gain: np.float32, offset: np.float32, limit: np.float32, out: Array) -> None:
     for j in range(len(sums)):
-        out[j] = min(max(sums[j] * gain + np.float32(0.5), np.float32(0.0)), limit)
+        out[j] = min(max(sums[j] * gain + offset, np.float32(0.0)), limit) + np.float32(0.5)

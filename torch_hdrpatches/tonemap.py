@@ -1,157 +1,242 @@
-"""HDR to SDR: a movie's pictures cropped, tone-mapped and coded as RGB, on the CPU and in torch."""
+"""HDR to SDR: ``Grader`` for one movie's pictures on the CPU, ``ToneMap`` for HDR tensors in torch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from . import color
-from .curves import PRESETS, ToneSettings, implausible_peaks, peak_nits, tone_curve
-from .frames import Box, ColorTags, Planes
-from .kernel import Matrix, Sampling, Tables, sdr_codes, signal_codes
+from .curves import PRESETS, CurveName, ToneSettings, UserCurve, implausible_peaks, peak_nits
+from .frames import Box, ColorTags, Plane, Planes
+from .kernel import write_sdr, write_signal
+from .tables import (
+    HLG_TOP,
+    SIGNAL_STEPS,
+    WIDE_PRIMARIES,
+    Matrix,
+    Sampling,
+    Tables,
+    display_light,
+    matrix,
+    sampling,
+    tables,
+    top_signal,
+)
+
+__all__ = ["PRESETS", "Grader", "ToneMap", "ToneSettings", "implausible_peaks", "peak_nits"]
 
 Codes: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["PRESETS", "Grader", "ToneSettings", "implausible_peaks", "peak_nits"]
-
-WIDE_PRIMARIES = ("bt2020", "smpte432")
-LIGHT_SIZE, CURVE_SIZE, SHADE_SIZE = 131072, 16384, 16385
-HLG_TOP = 1.5
+SDR_WHITE_NITS = 100.0
+"""cd/m2 of SDR white, where SDR pictures are measured in cd/m2 (BT.1886)."""
 
 
 @dataclass(frozen=True)
 class Grader:
-    """Turns one movie's pictures into RGB. Built once per movie, so that one static curve serves all its pictures."""
+    """How one movie's pictures become RGB. One static curve per movie; pickles small, its tables are made anew."""
 
     tags: ColorTags
     bits: int
+    """Bits of a code value, 8 to 16, as in ``Planes``."""
     settings: ToneSettings
     peak: float
+    """cd/m2 of the movie's brightest light (``peak_nits``); without meaning for an SDR movie."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for tags that cannot be converted, and says which and why."""
+        for field in fields(self.tags):
+            name = getattr(self.tags, field.name)
+            if color.accepted_name(field.name, name) != name:
+                raise ValueError(f"{field.name} {name!r} is called {color.accepted_name(field.name, name)!r} here")
+        if not 8 <= self.bits <= 16:
+            raise ValueError(f"bits is {self.bits}, expected 8..16")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Grader, (self.tags, self.bits, self.settings, self.peak)
 
-    @property
-    def is_hdr(self) -> bool:
-        return color.is_hdr(self.tags.transfer)
-
     def sdr(self, pictures: Sequence[Planes], box: Box) -> Codes:
+        """uint8 (T, height, width, 3): RGB of the box, tone-mapped if the movie is HDR; BT.709, gamma 2.4."""
         out = np.empty((len(pictures), box.height, box.width, 3), np.uint8)
         for picture, target in zip(pictures, out, strict=True):
-            if self._tables is None:
-                signal_codes(*self._arguments(picture, box), self._matrix(255.0), target)
+            where = self._arguments(picture, box)
+            if color.is_hdr(self.tags.transfer) or self.tags.primaries in WIDE_PRIMARIES:
+                write_sdr(*where, self._index_matrix, self._tables, target)
             else:
-                sdr_codes(*self._arguments(picture, box), self._sdr_matrix, self._tables, target)
+                write_signal(*where, matrix(self.tags, self.bits, 255, 255), target)
         return out
 
     def signal(self, pictures: Sequence[Planes], box: Box) -> Codes:
-        if not self.is_hdr:
-            raise ValueError(f"HDR output needs an HDR source, and this one has transfer {self.tags.transfer}")
+        """uint16 (T, height, width, 3): PQ or HLG R'G'B' of the box in BT.2020 primaries, 65535 is signal 1.
+
+        Raises ValueError for an SDR movie.
+        """
+        if not color.is_hdr(self.tags.transfer):
+            raise ValueError(f"transfer is {self.tags.transfer!r}: HDR output needs a PQ or HLG movie")
         out = np.empty((len(pictures), box.height, box.width, 3), np.uint16)
         for picture, target in zip(pictures, out, strict=True):
-            signal_codes(*self._arguments(picture, box), self._matrix(65535.0), target)
-        return out
+            write_signal(*self._arguments(picture, box), matrix(self.tags, self.bits, 65535, 65535), target)
+        return out if self.tags.primaries == "bt2020" else self._to_bt2020(out)
 
     @cached_property
     def grey(self) -> Codes:
+        """uint8 (2**bits,): the SDR code of a neutral pixel, by its luma code."""
         codes = np.arange(2**self.bits, dtype=np.uint8 if self.bits == 8 else np.uint16)[None, :]
         neutral = codes if self.tags.matrix == "rgb" else np.full_like(codes, 2 ** (self.bits - 1))
         ramp = Planes(codes, neutral, neutral, 1, codes.size, 1, 1, self.bits)
         return self.sdr([ramp], Box(0, 0, 1, codes.size))[0, 0, :, 0].copy()
 
-    def _arguments(self, picture: Planes, box: Box) -> tuple[Any, ...]:
-        y, cb, cr = (_readonly(plane) for plane in (picture.y, picture.cb, picture.cr))
-        location = self.tags.chroma_location
-        x0 = 0.5 if location in ("center", "top", "bottom") else 0.0
-        y0 = 0.0 if location.startswith("top") else 1.0 if location.startswith("bottom") else 0.5
-        sampling = Sampling(
-            picture.sub_y,
-            picture.sub_x,
-            y0 if picture.sub_y == 2 else 0.0,
-            x0 if picture.sub_x == 2 else 0.0,
-            -(-picture.height // picture.sub_y),
-            -(-picture.width // picture.sub_x),
-        )
-        return y, cb, cr, box.top, box.left, sampling
-
-    def _matrix(self, full: float, top: float | None = None) -> Matrix:
+    @cached_property
+    def nits(self) -> Codes:
+        """float32 (2**bits,): cd/m2 of a neutral pixel on the display it was graded for, by its luma code."""
         codes = color.code_range(self.tags.range, self.bits)
-        if self.tags.matrix == "rgb":
-            m = np.zeros((3, 3))
+        signal = (np.arange(2**self.bits) - codes.luma_zero) / codes.luma_span
+        light = display_light(np.clip(signal, 0, top_signal(self.tags.transfer)), self.tags.transfer)
+        return (light if color.is_hdr(self.tags.transfer) else light * SDR_WHITE_NITS).astype(np.float32)
+
+    def _arguments(self, picture: Planes, box: Box) -> tuple[Plane, Plane, Plane, int, int, Sampling]:
+        top, left, height, width = map(int, box)
+        if min(box) < 0 or top + height > picture.height or left + width > picture.width:
+            raise ValueError(f"{box} is not inside a picture of {picture.height} x {picture.width}")
+        if picture.bits != self.bits:
+            raise ValueError(f"a picture has {picture.bits} bits, the movie {self.bits}")
+        y, cb, cr = (_readonly(plane) for plane in (picture.y, picture.cb, picture.cr))
+        return y, cb, cr, top, left, sampling(picture, self.tags.chroma_location)
+
+    @cached_property
+    def _index_matrix(self) -> Matrix:
+        last = SIGNAL_STEPS - 1
+        return matrix(self.tags, self.bits, last / top_signal(self.tags.transfer), last)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return tables(self.tags, self.settings, self.peak)
+
+    def _to_bt2020(self, codes: Codes) -> Codes:
+        """The same colours in BT.2020 primaries, through the linear light that ``sdr`` works in."""
+        gamut = color.rgb_to_rgb(self.tags.primaries, "bt2020")
+        signal = codes / 65535
+        if self.tags.transfer == "pq":
+            signal = color.inverse_eotf_pq(color.eotf_pq(signal) @ gamut.T)
         else:
-            m = color.ycbcr_to_rgb(self.tags.matrix) * full / codes.chroma_span
-        return Matrix(
-            self.tags.matrix == "rgb",
-            *map(
-                np.float32,
-                (
-                    codes.luma_zero,
-                    full / codes.luma_span,
-                    codes.chroma_zero,
-                    m[0, 2],
-                    m[1, 1],
-                    m[1, 2],
-                    m[2, 1],
-                    full if top is None else top,
-                ),
-            ),
-        )
-
-    @property
-    def _limit(self) -> float:
-        return HLG_TOP if self.tags.transfer == "hlg" else 1.0
-
-    @cached_property
-    def _sdr_matrix(self) -> Matrix:
-        return self._matrix((LIGHT_SIZE - 1) / self._limit, LIGHT_SIZE - 1)
-
-    @cached_property
-    def _tables(self) -> Tables | None:
-        return make_tables(self.tags, self.settings, self.peak, self._limit)
+            power = color.HLG_GAMMA if self.settings.hlg_ootf == "per_channel" else 1.0
+            light = color.inverse_oetf_hlg(signal) ** power @ gamut.T
+            signal = color.oetf_hlg(np.maximum(light, 0.0) ** (1 / power))
+        return np.floor(np.clip(signal, 0, 1) * 65535 + 0.5).astype(np.uint16)
 
 
-def make_tables(tags, settings, peak, limit):
-    f32 = np.float32
-    signal = np.linspace(0, limit, LIGHT_SIZE)
-    white = settings.reference_white
-    luminance = np.ones(3) / 3
-    ootf, ootf_scale = np.empty(0, f32), f32(0)
-    desat = settings.desat or np.inf
-    if tags.transfer == "pq":
-        light = color.eotf_pq(signal) / white
-    elif tags.transfer == "hlg":
-        light = color.ootf_hlg_per_channel(color.inverse_oetf_hlg(signal)) / white
-        if settings.hlg_ootf == "luminance":
-            light = color.inverse_oetf_hlg(signal)
-            luminance = color.rgb_to_xyz(tags.primaries)[1]
-            ootf_scale = f32((CURVE_SIZE - 1) / np.sqrt(light[-1]))
-            ys = (np.arange(CURVE_SIZE) / ootf_scale) ** 2
-            ootf = (color.HLG_WHITE_NITS * ys**0.2 / white).astype(f32)
-    elif tags.primaries in WIDE_PRIMARIES:
-        light = color.eotf_bt1886(signal)
-        desat = np.inf
-    else:
-        return None
-    gamut = color.rgb_to_rgb(tags.primaries, "bt709")
-    kr, kb = color.luma_coefficients("bt2020nc" if tags.matrix == "rgb" else tags.matrix)
-    brightest = 100.0 * 100 / white * 1.7 if len(ootf) == 0 else 1000 * light[-1] ** 1.2 / white * 1.7
-    brightest = max(light[-1] * 1.7, 1000 * light[-1] ** 1.2 / white * 1.7 if len(ootf) else 0)
-    curve_scale = f32((CURVE_SIZE - 1) / np.sqrt(brightest))
-    x = (np.arange(CURVE_SIZE) / np.float64(curve_scale)) ** 2
-    x[0] = x[1] / 16
-    curve = tone_curve(settings, peak)(x) / x if color.is_hdr(tags.transfer) else np.ones_like(x)
-    shade = np.floor(255 * (np.arange(SHADE_SIZE) / (SHADE_SIZE - 1)) ** (2 / 2.4) + 0.5).astype(np.uint8)
-    return Tables(
-        light.astype(f32), ootf, ootf_scale, luminance.astype(f32), gamut.astype(f32),
-        np.array([kr, 1 - kr - kb, kb], f32), f32(desat), curve.astype(f32), curve_scale, shade,
-    )
-
-
-def _readonly(plane: Codes) -> Codes:
+def _readonly(plane: Plane) -> Plane:
+    """The plane as the kernel is compiled for: one kind of array, however the caller came by it."""
     view = np.ascontiguousarray(plane).view()
     view.flags.writeable = False
     return view
+
+
+class ToneMap(nn.Module):
+    """HDR signal in BT.2020 primaries to SDR, batched, on any device; within 1 code of ``Grader.sdr``.
+
+    Takes (..., 3, H, W): uint16 (65535 is signal 1) or floating point in 0..1 (HLG: to 1.5). Gives the same shape in
+    ``dtype``: floating point in 0..1, or uint8 rounded half up. The work is done in float32 whatever comes in, under
+    autocast and after ``.half()`` too, and gradients are finite everywhere.
+    """
+
+    curve_bits: Tensor
+
+    def __init__(
+        self,
+        transfer: Literal["pq", "hlg"] = "pq",
+        curve: CurveName | UserCurve = "mobius",
+        reference_white: float = 100.0,
+        peak: float = 1000.0,
+        desat: float = 2.0,
+        hlg_ootf: Literal["per_channel", "luminance"] = "per_channel",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        if transfer not in color.HDR_TRANSFERS:
+            raise ValueError(f"transfer is {transfer!r}, expected 'pq' or 'hlg'")
+        if not (dtype.is_floating_point or dtype == torch.uint8):
+            raise ValueError(f"dtype is {dtype}, expected torch.uint8 or a floating-point type")
+        self.transfer = transfer
+        self.settings = ToneSettings(curve, reference_white, peak, desat, hlg_ootf)
+        self.dtype = dtype
+        movie = tables(ColorTags(transfer, "bt2020", "bt2020nc", "tv"), self.settings, peak)
+        self._gamut: list[list[float]] = movie.gamut.tolist()
+        self._luma_weights: list[float] = movie.luma_weights.tolist()
+        self._scene_weights: list[float] = movie.scene_weights.tolist()
+        self._curve_scale = float(movie.curve.scale)
+        # As bits: .half() and .to(torch.bfloat16) would round float32 entries.
+        self.register_buffer("curve_bits", torch.from_numpy(movie.curve.entries).view(torch.int32), persistent=False)
+
+    def extra_repr(self) -> str:
+        """What ``print`` shows of the module."""
+        return f"{self.transfer!r}, {self.settings}, dtype={self.dtype}"
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """SDR of HDR signal."""
+        if signal.dtype == torch.uint16:
+            signal = signal.to(torch.float32) / 65535
+        elif signal.is_floating_point():
+            signal = signal.to(torch.float32)
+        else:
+            raise TypeError(f"signal is {signal.dtype}, expected uint16 or floating point")
+        light = self._desaturated(self._bt709(self._display_light(signal)))
+        light = light * self._curve_factor(light.amax(-3, keepdim=True).clamp(min=1e-6))
+        # The root's slope at black is infinite: below 1e-9 (0.05 codes) it is cut off.
+        sdr = torch.where(light > 1e-9, light.clamp(1e-9, 1) ** (1 / 2.4), 0.0)
+        return (sdr * 255 + 0.5).to(torch.uint8) if self.dtype == torch.uint8 else sdr.to(self.dtype)
+
+    def _display_light(self, signal: Tensor) -> Tensor:
+        """Relative to reference white: ``color.eotf_pq``, or ``color.inverse_oetf_hlg`` and then the OOTF."""
+        white = self.settings.reference_white
+        if self.transfer == "pq":
+            root = signal.clamp(1e-7, 1) ** (1 / color.PQ_M2)
+            ratio = (root - color.PQ_C1).clamp(min=0) / (color.PQ_C2 - color.PQ_C3 * root)
+            return ratio ** (1 / color.PQ_M1) * (color.PQ_WHITE_NITS / white)
+        signal = signal.clamp(0, HLG_TOP)
+        upper = (torch.exp((signal.clamp(min=0.5) - color.HLG_C) / color.HLG_A) + color.HLG_B) / 12
+        scene = torch.where(signal <= 0.5, signal**2 / 3, upper)
+        if self.settings.hlg_ootf == "per_channel":
+            return scene**color.HLG_GAMMA * (color.HLG_WHITE_NITS / white)
+        luminance = _weighted(scene, self._scene_weights).clamp(min=1e-12)
+        return scene * (luminance ** (color.HLG_GAMMA - 1) * (color.HLG_WHITE_NITS / white))
+
+    def _bt709(self, light: Tensor) -> Tensor:
+        """Change of primaries: no matmul, which autocast would do in half precision, and grey stays exactly grey."""
+        red, green, blue = light.unbind(-3)
+        (_, rg, rb), (gr, _, gb), (br, bg, _) = self._gamut
+        return torch.stack(
+            (
+                red + (rg * (green - red) + rb * (blue - red)),
+                green + (gr * (red - green) + gb * (blue - green)),
+                blue + (br * (red - blue) + bg * (green - blue)),
+            ),
+            dim=-3,
+        )
+
+    def _desaturated(self, light: Tensor) -> Tensor:
+        """FFmpeg's ``tonemap=desat``."""
+        if self.settings.desat == 0:
+            return light
+        luma = _weighted(light, self._luma_weights)
+        fade = (luma - self.settings.desat).clamp(min=1e-6) / luma.clamp(min=1e-6)
+        return light + (luma - light) * fade
+
+    def _curve_factor(self, light: Tensor) -> Tensor:
+        """The tone curve f as f(x) / x, from its table, linearly between entries."""
+        entries = self.curve_bits.view(torch.float32)
+        last = entries.numel() - 1
+        position = (light.sqrt() * self._curve_scale).clamp(max=last)
+        lower = position.detach().long().clamp(0, last - 1)  # NaN must not reach beyond the table
+        return torch.lerp(entries[lower], entries[lower + 1], position - lower)
+
+
+def _weighted(rgb: Tensor, weights: list[float]) -> Tensor:
+    """(..., 1, H, W): the luminance of (..., 3, H, W)."""
+    red, green, blue = rgb.unbind(-3)
+    return (weights[0] * red + weights[1] * green + weights[2] * blue).unsqueeze(-3)
