@@ -113,9 +113,7 @@ def light(signal: Array, tags: ColorTags, reference_white: float = 100.0, by_lum
     return hlg_nits(signal, by_luminance) / reference_white
 
 
-def tone_mapped(
-    rgb: Array, tags: ColorTags, curve: Callable[[Array], Array], desat: float = 2.0
-) -> Array:
+def tone_mapped(rgb: Array, tags: ColorTags, curve: Callable[[Array], Array], desat: float = 2.0) -> Array:
     """vf_tonemap: linear RGB in BT.709 primaries -> the same, brought down by the curve of its largest channel."""
     if desat > 0:
         kr, kb = KR_KB[tags.matrix]
@@ -148,11 +146,11 @@ def sdr_of_sdr(picture: Planes, tags: ColorTags) -> Array:
     return 255 * held
 
 
-# --- charts -----------------------------------------------------------------------------------------------------------
+# --- charts ----------------------------------------------------------------------------------------------------------
 
 
 def patches(transfer: str, seed: int = 0) -> Array:
-    """float64 (320, 512, 3): 640 patches of 16 x 16, R'G'B' in 0..1: neutrals, primaries and secondaries, random colours."""
+    """float64 (320, 512, 3): R'G'B' in 0..1 as 640 patches: neutrals, primaries and secondaries, random."""
     rng = np.random.default_rng(seed)
     neutrals = np.geomspace(0.05, 10_000, 64)[:, None] * np.ones(3)
     hues = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]])
@@ -188,7 +186,7 @@ def coded(rgb: Array, tags: ColorTags, bits: int, sub_y: int = 1, sub_x: int = 1
     return Planes(y, cb, cr, height, width, sub_y, sub_x, bits)
 
 
-# --- curves: x relative to reference white, p the peak likewise, w reference white in cd/m2 -----------------------------
+# --- curves: x relative to reference white, p the peak likewise, w reference white in cd/m2 --------------------------
 
 
 def mobius(x: Array, p: float, w: float = 100.0) -> Array:
@@ -242,7 +240,9 @@ def bt2446a(x: Array, p: float, w: float = 100.0) -> Array:
     rho_sdr = 1 + 32 * (w / 10000) ** (1 / 2.4)
     y = np.clip(x / p, 0, 1) ** (1 / 2.4)
     yp = np.log(1 + (rho_hdr - 1) * y) / math.log(rho_hdr)
-    yc = np.where(yp <= 0.7399, 1.077 * yp, np.where(yp < 0.9909, -1.151 * yp**2 + 2.7811 * yp - 0.6302, 0.5 * yp + 0.5))
+    yc = np.where(
+        yp <= 0.7399, 1.077 * yp, np.where(yp < 0.9909, -1.151 * yp**2 + 2.7811 * yp - 0.6302, 0.5 * yp + 0.5)
+    )
     return ((rho_sdr**yc - 1) / (rho_sdr - 1)) ** 2.4
 
 

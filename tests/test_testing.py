@@ -67,16 +67,15 @@ def test_every_container_carries_the_same_pictures(tmp_path, suffix):
 
 @pytest.mark.parametrize("transfer", ["pq", "hlg", "bt709"])
 @pytest.mark.parametrize("scene", SCENES)
-@pytest.mark.parametrize("shrunk", [1, 2, 3])
-def test_a_crop_of_160_pixels_tells_the_number_in_every_scene(scene, transfer, shrunk, tmp_path):
+def test_a_crop_of_160_pixels_tells_the_number_in_every_scene(scene, transfer, tmp_path):
     spec = MovieSpec(transfer=transfer, scenes=(scene,), frames=3, crf=24)
-    frame = decoded(write_movie(tmp_path / "a.mkv", spec))[2]
-    signal = plane(frame)[: 360 // shrunk * shrunk, : 640 // shrunk * shrunk].astype(float)
-    small = signal.reshape(360 // shrunk, shrunk, 640 // shrunk, shrunk).mean(axis=(1, 3))
-    size = 160 // shrunk + 1
-    for top, left in [(0, 0), (37 // shrunk, 101 // shrunk), (small.shape[0] - size, small.shape[1] - size)]:
-        crop = small[top : top + size, left : left + size]
-        assert read_number(crop, top, left, 1 / shrunk) == 2
+    signal = plane(decoded(write_movie(tmp_path / "a.mkv", spec))[2]).astype(float)
+    for shrunk in (1, 2, 3):
+        rows, columns, size = 360 // shrunk, 640 // shrunk, 160 // shrunk + 1
+        pairs = signal[: rows * shrunk, : columns * shrunk].reshape(rows, shrunk, columns, shrunk)
+        small = pairs.mean(axis=(1, 3))
+        for top, left in [(0, 0), (37 // shrunk, 101 // shrunk), (rows - size, columns - size)]:
+            assert read_number(small[top : top + size, left : left + size], top, left, 1 / shrunk) == 2
 
 
 def test_numbers_survive_tone_mapping_to_eight_bit_rgb(tmp_path):
@@ -185,7 +184,7 @@ def test_a_negative_start_is_an_edit_that_hides_the_first_frames(tmp_path):
 
 
 def test_a_thumbnail_can_be_painted(tmp_path):
-    spec = MovieSpec(height=32, width=48, frames=12, cuts=(2, 4, 6, 8, 10))
+    spec = MovieSpec(height=16, width=20, codec="libx264", frames=12, cuts=(2, 4, 6, 8, 10))
     assert len(decoded(write_movie(tmp_path / "a.mkv", spec))) == 12
 
 
@@ -277,6 +276,7 @@ def test_a_frozen_movie_is_frozen(tmp_path):
         ({"scenes": ("moon",)}, "unknown scenes"),
         ({"matrix": "rgb"}, "chroma 444"),
         ({"height": 181}, "does not divide"),
+        ({"width": 48}, "64x64 pixels or more"),
         ({"bars": (1, 1, 0, 0)}, "even"),
         ({"pts": (0, 1)}, "2 times for 48 frames"),
         ({"codec": "libsvtav1"}, "libx265"),

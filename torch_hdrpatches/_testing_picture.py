@@ -93,7 +93,7 @@ def shot(name: str, coding: Coding, height: int, width: int, seed: int) -> Calla
         if ridge.kind == "water":
             light, speed = paint_water(rng, scenery, ridge, height, wide, aspect), 0.3 * pace
         else:
-            under = np.clip((rows - outline) / np.float32(height), 0, 1)
+            under = np.asarray(np.maximum(rows - outline, 0) / height, np.float32)
             light, speed = paint_land(rng, scenery, ridge, height, wide, under), (0.5 + 0.8 * number) * pace
         cover = np.clip(rows - outline + np.float32(0.5), 0, 1)
         ridges.append((_layer(coding, light[top:], cover[top:]), top, speed))

@@ -14,6 +14,8 @@ DARK_SHARE = 0.98
 """A row or column is a bar where at least this share of its pixels is black: a stray bright pixel does not make a picture."""
 SURE = 4
 """With fewer pictures than this only what is black on opposite sides alike is taken for bars: it may be a dark scene."""
+EDGE = 2
+"""Rows or columns left out beside a bar: compression and scaling smear the bar's edge into the picture."""
 MIN_SHARE = 0.2
 """An active area smaller than this share of the height or width is taken for a dark scene, not for bars."""
 
@@ -45,7 +47,12 @@ def active_area(lumas: Iterable[Plane], black: int, bits: int) -> Box:
         top = min(top, whole.height - 1 - bottom)
         left = min(left, whole.width - 1 - right)
         bottom, right = whole.height - 1 - top, whole.width - 1 - left
-    area = Box(int(top), int(left), int(bottom - top + 1), int(right - left + 1))
+    top, left = (int(start) + EDGE * bool(start) for start in (top, left))
+    bottom, right = (
+        int(stop) + 1 - EDGE * bool(stop + 1 < length)
+        for stop, length in ((bottom, whole.height), (right, whole.width))
+    )
+    area = Box(top, left, bottom - top, right - left)
     if area.height < MIN_SHARE * whole.height or area.width < MIN_SHARE * whole.width:
         return whole
     return area

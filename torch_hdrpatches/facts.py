@@ -14,7 +14,7 @@ from .errors import DamagedMovieError, RecipeError, UnsupportedMovieError, Untag
 from .frames import Box, ColorTags, Plane
 from .metadata import Metadata, metadata_of, tags_of
 from .planes import layout_of, planes_of
-from .source import MAX_PIXELS, Source
+from .source import MAX_PIXELS, Counters, Source, videos_of
 
 REORDER = 17
 """So many packets on, nothing is still to come that is presented before the first picture."""
@@ -35,8 +35,6 @@ class Facts:
     """What a movie is. Sizes are as decoded, before rotation; light is in cd/m2, 0 = unknown."""
 
     path: str
-    container: str
-    """FFmpeg's name of its format."""
     stream: int
     """Index of the video stream in its container."""
     codec: str
@@ -81,7 +79,7 @@ def probe(path: str, *, assume: Mapping[str, str] | None = None) -> Facts:
         RecipeError: ``assume`` names something that cannot be assumed.
     """
     assumed = _assumed(assume or {})
-    with Source(path) as source:
+    with Source(path, None, Counters(), threads=1, strict=False) as source:
         container_tags = tags_of(source.stream.codec_context)
         frame, start, tick = _first_picture(source)
         layout = layout_of(frame.format.name)
@@ -237,12 +235,12 @@ def _end(source: Source, start: int, tick: Fraction) -> Fraction:
             return max(ends)
         if aim < start:
             break
-    with Source(source.path, source.stream.index) as again:  # it cannot be sought at all
+    with Source(source.path, source.stream.index, Counters(), threads=1, strict=False) as again:  # it cannot be sought at all
         return max(Fraction(c.pts + (c.duration or tick)) for c in iter(again.read, None) if c.shows and c.pts is not None)
 
 
 def _count_pictures(path: str, stream: int) -> int:
-    with Source(path, stream) as source:
+    with Source(path, stream, Counters(), threads=1, strict=False) as source:
         return sum(coded.shows for coded in iter(source.read, None))
 
 
@@ -276,7 +274,7 @@ def _oddities(source: Source, seconds: float, sar: Fraction, profile: str) -> It
         yield f"the header promises {claimed:.1f} s, the file holds {seconds:.1f} s: it is probably truncated"
     if sar != 1:
         yield f"its pixels are not square ({sar.numerator}:{sar.denominator}); they are used as they are"
-    others = [str(s.index) for s in source.videos if s.index != source.stream.index]
+    others = [str(s.index) for s in videos_of(source.container) if s.index != source.stream.index]
     if others:
         yield f"it has more video streams ({', '.join(others)}); stream {source.stream.index} is used"
     if profile == "7":

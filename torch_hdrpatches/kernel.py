@@ -53,7 +53,7 @@ def write_sdr(
     """Fill out, uint8 (height, width, 3), with the tone-mapped box at (top, left)."""
     height, width, _ = out.shape
     index, chroma = np.empty((3, width), uint32), np.empty((4, width + 4), f32)
-    light, factor = np.empty((3, width), f32), np.empty(width, f32)
+    light, factor, scratch = np.empty((3, width), f32), np.empty(width, f32), np.empty((2, width), f32)
     for row in range(height):
         _signal_row(y, cb, cr, top + row, left, sampling, matrix, chroma, index)
         for channel in range(3):
@@ -66,8 +66,8 @@ def write_sdr(
         _to_bt709(light, tables.gamut)
         if tables.desat > 0:
             _desaturate(light, tables.luma_weights, tables.desat)
-        _brightest_index(light, tables.curve, index[0])
-        _look_up(tables.curve.entries, index[0], factor)
+        _curve_position(light, tables.curve, factor, index[0])
+        _look_up_between(tables.curve.entries, index[0], scratch[0], scratch[1], factor)
         for channel in range(3):
             _shade_index(light[channel], factor, tables.shade, index[channel])
         _look_up_rgb(tables.shade.entries, index[0], index[1], index[2], out[row])
@@ -169,6 +169,17 @@ def _look_up(entries: Plane, index: Indices, out: Floats) -> None:
 
 
 @compiled
+def _look_up_between(entries: Floats, index: Indices, lower: Floats, upper: Floats, position: Floats) -> None:
+    """Turn positions into entries, linearly between entry index and the next; lower and upper are scratch."""
+    for x in range(index.size):
+        lower[x] = entries[index[x]]
+    for x in range(index.size):
+        upper[x] = entries[index[x] + uint32(1)]
+    for x in range(index.size):
+        position[x] = lower[x] + (position[x] - f32(index[x])) * (upper[x] - lower[x])
+
+
+@compiled
 def _look_up_rgb(entries: Plane, red: Indices, green: Indices, blue: Indices, out: Plane) -> None:
     for x in range(red.size):
         out[x, 0] = entries[red[x]]
@@ -222,12 +233,14 @@ def _desaturate(light: Floats, weights: Floats, desat: f32) -> None:
 
 
 @compiled
-def _brightest_index(light: Floats, table: RootTable, index: Indices) -> None:
+def _curve_position(light: Floats, table: RootTable, position: Floats, index: Indices) -> None:
+    """Where the brightest channel lies in the table, and the entry before."""
     red, green, blue = light[0], light[1], light[2]
-    scale, half, tiny, last = table.scale, f32(0.5), f32(1e-6), f32(table.entries.size - 1)
+    scale, tiny, last = table.scale, f32(1e-6), f32(table.entries.size - 1)
+    last_pair = int32(table.entries.size - 2)
     for x in range(index.size):
-        brightest = max(max(red[x], green[x]), max(blue[x], tiny))
-        index[x] = uint32(int32(min(np.sqrt(brightest) * scale + half, last)))
+        position[x] = min(np.sqrt(max(max(red[x], green[x]), max(blue[x], tiny))) * scale, last)
+        index[x] = uint32(min(int32(position[x]), last_pair))
 
 
 @compiled

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import av
+from av.packet import Packet
+from av.video.stream import VideoStream
 
+H264_SLICES = range(1, 6)
+H264_PARAMETER_SETS = (7, 8, 13, 15)
+
+HEVC_SLICES = range(32)
 HEVC_RASL = (8, 9)
 HEVC_BLA = (16, 17, 18)
 HEVC_KEYS = range(16, 24)
-HEVC_SLICES = range(0, 32)
-HEVC_SPS = 33
 HEVC_PARAMETER_SETS = (32, 33, 34)
-H264_SLICES = (1, 2, 3, 4, 5)
-H264_PARAMETER_SETS = (7, 8, 13, 15)
+HEVC_SPS = 33
+HEVC_FILLER = 38
+HEVC_SEI = (39, 40)
+HEVC_UNSPECIFIED = (62, 63)
+"""Dolby Vision: its RPU, and its enhancement layer."""
+SEI_FILM_GRAIN = 19
 
 
 class Kind(NamedTuple):
@@ -26,31 +33,37 @@ class Kind(NamedTuple):
     """No other picture refers to it, and it carries no parameter sets."""
 
 
+class Unit(NamedTuple):
+    """A NAL unit of the base layer."""
+
+    start: int
+    """Where its header is in the packet."""
+    type: int
+    temporal_id: int
+    payload: int
+    """The byte behind its header."""
+
+
 class Classifier:
     """Classifies the packets of one stream, given in decoding order."""
 
     def __init__(self, codec: str, extradata: bytes) -> None:
-        self._codec = {"libdav1d": "av1"}.get(codec, codec)
-        self.tells_leading = self._codec == "hevc"
+        self._codec = codec
+        """FFmpeg's name of the format, not of the decoder."""
+        self.tells_leading = codec == "hevc"
         """Whether :meth:`kind` knows which leading pictures after a keyframe can be decoded."""
-        self._length_size = 0
-        """Bytes before each NAL unit that say its length; 0: start codes (Annex B)."""
-        self._extradata_layer: int | None = None
-        if self._codec == "hevc":
-            if extradata[:1] == b"\x01" and len(extradata) > 22:
-                self._length_size = (extradata[21] & 3) + 1
-            self._extradata_layer = _top_layer_of_extradata(extradata)
-        elif self._codec == "h264" and extradata[:1] == b"\x01" and len(extradata) > 4:
-            self._length_size = (extradata[4] & 3) + 1
+        self._length_size = _length_size(codec, extradata)
+        self._extradata_layer = _top_layer(extradata) if codec == "hevc" else None
         self.reset()
 
     def reset(self) -> None:
         """Forget the packets before: the next ones come from elsewhere in the stream."""
         self._top_layer = self._extradata_layer
-        self._begins = True
-        self._skips_rasl = True
+        """The highest sub-layer that there may be (sps_max_sub_layers_minus1); None: unknown."""
+        self._at_first_key = True
+        self._hides_rasl = True
 
-    def kind(self, packet: av.Packet) -> Kind:
+    def kind(self, packet: Packet[VideoStream]) -> Kind:
         """What ``packet`` holds."""
         if self._codec == "hevc":
             return self._hevc(bytes(packet))
@@ -60,36 +73,50 @@ class Classifier:
             return Kind(_vp9_shows(bytes(packet)), False)
         return Kind(True, False)
 
+    def mute(self, packet: Packet[VideoStream]) -> None:
+        """Turn what is no picture data into filler, in place, so that nothing but pictures can fail to decode.
+
+        Film grain stays, for the decoder applies it.
+        """
+        if self._codec != "hevc":
+            return
+        data = bytes(packet)
+        for unit in _hevc_units(data, self._length_size):
+            sei = unit.type in HEVC_SEI and unit.payload != SEI_FILM_GRAIN
+            if sei or unit.type in HEVC_UNSPECIFIED:
+                memoryview(packet)[unit.start] = HEVC_FILLER << 1
+
     def _hevc(self, data: bytes) -> Kind:
         parameter_sets = False
-        for start in nal_units(data, self._length_size):
-            header = data[start : start + 3]
-            if len(header) < 3 or (header[0] & 1) << 5 | header[1] >> 3:
-                continue  # an enhancement layer: the base layer is what is decoded
-            nal_type, temporal_id = header[0] >> 1 & 63, (header[1] & 7) - 1
-            if nal_type == HEVC_SPS:
-                self._top_layer = header[2] >> 1 & 7
-            if nal_type in HEVC_PARAMETER_SETS:
-                parameter_sets = True
-            if nal_type in HEVC_SLICES:
-                if nal_type in HEVC_KEYS:
-                    self._skips_rasl, self._begins = nal_type in HEVC_BLA or self._begins, False
-                shows = not (nal_type in HEVC_RASL and self._skips_rasl)
+        for unit in _hevc_units(data, self._length_size):
+            if unit.type == HEVC_SPS:
+                self._top_layer = unit.payload >> 1 & 7
+            parameter_sets = parameter_sets or unit.type in HEVC_PARAMETER_SETS
+            if unit.type in HEVC_SLICES:
+                if unit.type in HEVC_KEYS:
+                    self._hides_rasl, self._at_first_key = unit.type in HEVC_BLA or self._at_first_key, False
                 # H.265 7.4.2.2: an even type below 16 is not referred to by pictures of its own sub-layer,
-                # and in the highest sub-layer there are no others.
-                unreferred = nal_type < 16 and nal_type % 2 == 0 and temporal_id == self._top_layer
-                return Kind(shows, unreferred and not parameter_sets)
+                # and above the highest sub-layer there are no others.
+                unreferred = unit.type < 16 and unit.type % 2 == 0 and unit.temporal_id == self._top_layer
+                return Kind(not (unit.type in HEVC_RASL and self._hides_rasl), unreferred and not parameter_sets)
         return Kind(False, False)
 
 
-def nal_units(data: bytes, length_size: int) -> Iterator[int]:
-    """Offsets of the NAL units of a packet; ends where the lengths make no sense."""
+def _length_size(codec: str, extradata: bytes) -> int:
+    """Bytes that say the length before each NAL unit (ISO/IEC 14496-15); 0: there are start codes instead (Annex B)."""
+    at = {"hevc": 21, "h264": 4}.get(codec)
+    if at is None or extradata[:1] != b"\x01" or len(extradata) <= at:
+        return 0
+    return (extradata[at] & 3) + 1
+
+
+def _nal_units(data: bytes, length_size: int) -> Iterator[int]:
+    """Where the NAL units of a packet begin; ends where the lengths make no sense."""
     if length_size:
-        at = 0
-        while at + length_size < len(data):
-            start = at + length_size
+        start = length_size
+        while start < len(data):
             yield start
-            at = start + int.from_bytes(data[at:start], "big")
+            start += int.from_bytes(data[start - length_size : start], "big") + length_size
         return
     at = data.find(b"\0\0\1")
     while at >= 0:
@@ -97,14 +124,22 @@ def nal_units(data: bytes, length_size: int) -> Iterator[int]:
         at = data.find(b"\0\0\1", at + 3)
 
 
+def _hevc_units(data: bytes, length_size: int) -> Iterator[Unit]:
+    for start in _nal_units(data, length_size):
+        header = data[start : start + 3]
+        if len(header) == 3 and not (header[0] & 1 or header[1] >> 3):
+            yield Unit(start, header[0] >> 1 & 63, (header[1] & 7) - 1, header[2])
+
+
 def _h264(data: bytes, length_size: int) -> Kind:
     parameter_sets = False
-    for start in nal_units(data, length_size):
-        header = data[start] if start < len(data) else 0
-        nal_type = header & 31
+    for start in _nal_units(data, length_size):
+        if start >= len(data):
+            break
+        nal_type, reference = data[start] & 31, data[start] >> 5 & 3
         parameter_sets = parameter_sets or nal_type in H264_PARAMETER_SETS
         if nal_type in H264_SLICES:
-            return Kind(True, not header >> 5 & 3 and not parameter_sets)
+            return Kind(True, not reference and not parameter_sets)
     return Kind(False, False)
 
 
@@ -121,25 +156,16 @@ def _vp9_shows(data: bytes) -> bool:
     return bool(shows_existing or shows)
 
 
-def _top_layer_of_extradata(extradata: bytes) -> int | None:
-    if extradata[:1] == b"\x01" and len(extradata) > 22:
-        return _top_layer_of_hvcc(extradata)
-    for start in nal_units(extradata, 0):
-        if len(extradata) > start + 2 and extradata[start] >> 1 & 63 == HEVC_SPS:
-            return extradata[start + 2] >> 1 & 7
-    return None
-
-
-def _top_layer_of_hvcc(extradata: bytes) -> int | None:
-    """ISO/IEC 14496-15, 8.3.3.1: arrays of NAL units, of which the SPS says the number of sub-layers."""
+def _top_layer(extradata: bytes) -> int | None:
+    """sps_max_sub_layers_minus1 of the SPS in hvcC (ISO/IEC 14496-15, 8.3.3.1) or behind start codes."""
+    if extradata[:1] != b"\x01":
+        return next((u.payload >> 1 & 7 for u in _hevc_units(extradata, 0) if u.type == HEVC_SPS), None)
     at = 23
-    for _ in range(extradata[22]):
-        if at + 3 > len(extradata):
-            return None
-        nal_type, count = extradata[at] & 63, int.from_bytes(extradata[at + 1 : at + 3], "big")
+    for _ in range(extradata[22] if len(extradata) > 22 else 0):
+        nal_type, count = int.from_bytes(extradata[at : at + 1], "big") & 63, int.from_bytes(extradata[at + 1 : at + 3], "big")
         at += 3
         for _ in range(count):
-            start, at = at + 2, at + 2 + int.from_bytes(extradata[at : at + 2], "big")
-            if nal_type == HEVC_SPS and start + 2 < len(extradata):
-                return extradata[start + 2] >> 1 & 7
+            if nal_type == HEVC_SPS and at + 4 < len(extradata):
+                return extradata[at + 4] >> 1 & 7
+            at += 2 + int.from_bytes(extradata[at : at + 2], "big")
     return None

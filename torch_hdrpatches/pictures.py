@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from torch_hdrpatches import png
-from torch_hdrpatches.errors import MissingExtraError, ShardError
-from torch_hdrpatches.png import Picture
+from . import png
+from .errors import MissingExtraError, ShardError
+from .png import Picture
 
 MAX_PIXELS = 1 << 26
 """Largest picture that is written or read, so that a forged header cannot claim the memory (seven 4K pictures fit)."""
@@ -94,26 +95,13 @@ def _pillow_decode(kind: str, data: bytes) -> Picture:
 
 
 def _jxl_encode(picture: Picture) -> bytes:
-    return bytes(_imagecodecs().jpegxl_encode(picture, lossless=True, effort=1, numthreads=1))
+    return bytes(_imagecodecs("jxl").jpegxl_encode(picture, lossless=True, effort=1, numthreads=1))
 
 
 def _jxl_decode(data: bytes) -> Picture:
-    _check_size(*_jxl_size(data))
-    try:
-        picture: Picture = _imagecodecs().jpegxl_decode(data, numthreads=1)
-    except (RuntimeError, ValueError) as error:
-        raise ShardError(str(error)) from error
-    if picture.ndim != 3 or picture.shape[2] != 3:
-        raise ShardError(f"{picture.dtype} {picture.shape}, where (height, width, 3) is expected")
-    return picture
-
-
-def _imagecodecs() -> Any:
-    try:
-        import imagecodecs
-    except ImportError as error:
-        raise MissingExtraError("jxl pictures need imagecodecs: pip install torch_hdrpatches[codecs]") from error
-    return imagecodecs
+    size = _jxl_size(data)
+    _check_size(*size)
+    return _checked(_imagecodecs("jxl").jpegxl_decode, data, size)
 
 
 def _jxl_size(data: bytes) -> tuple[int, int]:
@@ -139,6 +127,36 @@ def _jxl_size(data: bytes) -> tuple[int, int]:
         return height, length()
     wide, high = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
     return height, height * wide // high
+
+
+def _qoi_encode(picture: Picture) -> bytes:
+    return bytes(_imagecodecs("qoi").qoi_encode(picture))
+
+
+def _qoi_decode(data: bytes) -> Picture:
+    if data[:4] != b"qoif" or data[-8:] != bytes(7) + b"\1":
+        raise ShardError("the bytes lack the mark of a QOI picture's start or end")
+    width, height = struct.unpack_from(">II", data, 4)
+    _check_size(height, width)
+    return _checked(_imagecodecs("qoi").qoi_decode, data, (height, width))
+
+
+def _imagecodecs(codec: str) -> Any:
+    try:
+        import imagecodecs
+    except ImportError as error:
+        raise MissingExtraError(f"{codec} pictures need imagecodecs: pip install 'torch_hdrpatches[codecs]'") from error
+    return imagecodecs
+
+
+def _checked(read: Callable[[bytes], Picture], data: bytes, size: tuple[int, int]) -> Picture:
+    try:
+        picture = read(data)
+    except (RuntimeError, ValueError) as error:
+        raise ShardError(str(error)) from error
+    if picture.shape != (*size, 3) or picture.dtype not in (np.uint8, np.uint16):
+        raise ShardError(f"{picture.dtype} {picture.shape}, where 8 or 16 bits of {(*size, 3)} are expected")
+    return picture
 
 
 def _npy_encode(picture: Picture) -> bytes:
@@ -168,7 +186,8 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
         "png": Codec(png.write, _png_decode, bits=(8, 16)),
         "webp": Codec(_webp_encode, _webp_decode, bits=(8,)),
         "jxl": Codec(_jxl_encode, _jxl_decode, bits=(8, 16)),
+        "qoi": Codec(_qoi_encode, _qoi_decode, bits=(8,)),
         "npy": Codec(_npy_encode, _npy_decode, bits=(8, 16)),
     }
 )
-"""The picture formats by name. PNG opens everywhere and costs least; webp and jxl are smaller, npy is raw."""
+"""The picture formats by name. PNG opens everywhere and costs little; webp and jxl are smaller, npy is raw."""

@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from isal import igzip_lib, isal_zlib
 
-from torch_hdrpatches.errors import ShardError
+from .errors import ShardError
 
 Picture: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """uint8 or uint16 (height, width, 3) RGB, C-contiguous."""

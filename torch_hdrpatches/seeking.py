@@ -20,9 +20,8 @@ PATIENCE_SECONDS = 5
 class SeekingReader:
     """One open container and its decoder. What it gives does not depend on what it gave before, only its cost does."""
 
-    def __init__(self, path: str, facts: Facts, threads: int, counters: Counters) -> None:
-        self._path, self._facts, self._threads, self._counters = path, facts, threads, counters
-        self._source = Source(path, facts.stream, threads, counters)
+    def __init__(self, source: Source, facts: Facts, counters: Counters) -> None:
+        self._source, self._facts, self._counters = source, facts, counters
         self._second = 1 / self._source.time_base
         self._start = round(Fraction(facts.start) * self._second)
         self._generous = False
@@ -30,14 +29,9 @@ class SeekingReader:
         self._clear()
         first = self._read()
         if first is None:
-            self.close()
-            raise DamagedMovieError(path, "holds no keyframe")
+            raise DamagedMovieError(source.path, "holds no keyframe")
         self._first = (first.pts, first.dts)
         self._seek_to_start()  # Matroska reads its index at the first seek only
-
-    def close(self) -> None:
-        """Free the decoder and the file."""
-        self._source.close()
 
     def pictures(self, seconds: float, frames: int) -> list[Timed]:
         """The ``frames`` consecutive pictures around the one nearest to ``seconds`` after the presentation start.
@@ -54,7 +48,7 @@ class SeekingReader:
             wanted = self._plan(target, frames, fresh=True, back=True)
             self._decode(wanted, self._stretch[0], drop=False)
             if not self._sound(wanted):
-                raise WindowError("undecodable", f"{self._path} is damaged around {seconds:.3f} s")
+                raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
         return [Timed(_time(coded) / self._second, self._kept[coded.serial]) for coded in wanted]
 
     # Which pictures: known from the packets alone
@@ -81,13 +75,13 @@ class SeekingReader:
                 self._read_on()
                 continue
             if self._ended and times and target > times[-1] + PAST_END_SECONDS * self._second:
-                raise WindowError("past_end", f"{self._path} ends at {float((times[-1] - self._start) / self._second):.3f} s")
+                raise WindowError("past_end", f"{self._source.path} ends at {float((times[-1] - self._start) / self._second):.3f} s")
             if self._ended and low >= 0:
                 low = min(low, len(shown) - frames)
             if low >= 0:
                 return shown[low : low + frames]
             if self._at_start():
-                raise WindowError("too_short", f"{self._path} has {len(shown)} pictures")
+                raise WindowError("too_short", f"{self._source.path} has {len(shown)} pictures")
             self._seek(self._before())
 
     def _shown(self) -> list[Coded]:
@@ -176,8 +170,7 @@ class SeekingReader:
             self._clear()
             if self._read() is not None and self._at_start():
                 return
-        self._source.close()
-        self._source = Source(self._path, self._facts.stream, self._threads, self._counters)
+        self._source.reopen()
         self._clear()
         self._read()
 

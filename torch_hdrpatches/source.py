@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -39,8 +40,8 @@ class Coded:
     """A packet, and what can be said of its picture without decoding it."""
 
     serial: int
-    """Position in decoding order since the source was opened; also the pts under which the decoder knows it."""
-    packet: av.Packet | None
+    """Its place in the order of reading; also the pts under which the decoder knows it."""
+    packet: Packet[VideoStream] | None
     """None once it was given to the decoder or dropped: its bytes are not kept."""
     pts: int | None
     dts: int | None
@@ -79,32 +80,47 @@ class Timed(NamedTuple):
 class Source:
     """The packets of one video stream in decoding order, and the decoder for them."""
 
-    def __init__(self, path: str, stream: int | None = None, threads: int = 1, counters: Counters | None = None) -> None:
+    def __init__(self, path: str, stream: int | None, counters: Counters, *, threads: int, strict: bool) -> None:
         self.path = path
-        self._counters = counters if counters is not None else Counters()
-        self.container = open_container(path)
+        self._index, self._counters, self._threads = stream, counters, threads
+        self._strict = strict
+        self._serial = 0
+        self._open()
+
+    def _open(self) -> None:
+        self.container = open_container(self.path)
         try:
-            self.stream = choose_stream(path, self.container, stream)
+            self.stream = choose_stream(self.path, self.container, self._index)
             for other in self.container.streams:
                 other.discard = Discard.default if other.index == self.stream.index else Discard.all
             context = self.stream.codec_context
-            context.thread_count = threads
-            context.thread_type = "SLICE" if threads > 1 else "NONE"
-            # dav1d otherwise delays pictures by as many threads as it has.
-            context.options = {"max_pixels": str(MAX_PIXELS), **({"max_frame_delay": "1"} if _is_dav1d(context) else {})}
+            context.thread_count = self._threads
+            context.thread_type = "SLICE" if self._threads > 1 else "NONE"
+            context.options = self._decoder_options(context.name)
         except BaseException:
             self.container.close()
             raise
-        self.videos = videos_of(self.container)
         self.time_base = Fraction(self.stream.time_base or 1)
         self.timed = not self.container.format.flags & NO_TIMESTAMPS
         """False for raw elementary streams: their pictures have no time but their number."""
-        self._first_pts: int | None = None
-        """Presentation time of the keyframe after the last seek."""
+        self._classifier = Classifier(context.codec.canonical_name, context.extradata or b"")
+        self._begin()
+
+    def _decoder_options(self, decoder: str) -> dict[str, str]:
+        options = {"max_pixels": str(MAX_PIXELS)}
+        if decoder == "libdav1d":
+            options["max_frame_delay"] = "1"  # else it delays pictures by as many threads as it has
+        if decoder == "hevc" and self._strict:
+            options["err_detect"] = "explode"  # else a slice that cannot be decoded leaves a hole in a picture, unsaid
+        return options
+
+    def _begin(self) -> None:
+        """What follows comes from elsewhere in the stream."""
+        self._packets: Iterator[Packet[VideoStream]] = self.container.demux(self.stream)
+        self._classifier.reset()
         self._begun = False
-        self._classifier = Classifier(context.name, context.extradata or b"")
-        self._packets: Iterator[av.Packet] = self.container.demux(self.stream)
-        self._serial = 0
+        self._first_pts: int | None = None
+        """Presentation time of the keyframe with which it begins."""
         self._errors = 0
 
     def __enter__(self) -> Source:
@@ -124,11 +140,13 @@ class Source:
             self.container.seek(timestamp, stream=self.stream)
         except FFmpegError:
             return False
-        self._packets = self.container.demux(self.stream)
-        self._classifier.reset()
-        self._begun = False
-        self._errors = 0
+        self._begin()
         return True
+
+    def reopen(self) -> None:
+        """Go to the beginning of a file that cannot be sought."""
+        self.close()
+        self._open()
 
     def read(self) -> Coded | None:
         """The next packet, the first after opening or seeking being a keyframe; None where nothing can be read any more."""
@@ -158,7 +176,7 @@ class Source:
         self._serial += 1
         return coded
 
-    def _coded(self, packet: av.Packet) -> Coded:
+    def _coded(self, packet: Packet[VideoStream]) -> Coded:
         kind = self._classifier.kind(packet)
         # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
         leading = not self._classifier.tells_leading and None not in (packet.pts, self._first_pts) and self._begun
@@ -181,6 +199,8 @@ class Source:
             return []
         # Decoders pass pts through untouched, so that a frame tells its packet even where the file's pts lie.
         packet.pts = coded.serial
+        if self._strict:
+            self._classifier.mute(packet)
         coded.fed = True
         self._counters.packets_fed += 1
         try:
@@ -196,7 +216,7 @@ class Source:
         except FFmpegError:  # it is drained already, or what is left in it is damaged: nothing more comes out
             return []
 
-    def _numbered_frames(self, packet: av.Packet | None) -> list[tuple[int, VideoFrame]]:
+    def _numbered_frames(self, packet: Packet[VideoStream] | None) -> list[tuple[int, VideoFrame]]:
         frames = self.stream.codec_context.decode(packet)
         self._counters.frames_decoded += len(frames)
         return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
@@ -253,7 +273,3 @@ def _merit(stream: VideoStream) -> tuple[Any, ...]:
     context = stream.codec_context
     pixels = context.width * context.height if context is not None else 0
     return (stream.frames != 1, bool(stream.disposition & Disposition.default), stream.frames, pixels, -stream.index)
-
-
-def _is_dav1d(context: Any) -> bool:
-    return bool(context.name == "libdav1d")

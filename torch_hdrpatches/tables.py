@@ -16,8 +16,8 @@ Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 SIGNAL_STEPS = 2**17
 """Entries of a table by signal. Fewer show: saturated colours near black are differences of such entries."""
-ROOT_STEPS = 2**14
-"""Entries of a table by square root of light: errors stay under 0.1 codes."""
+ROOT_STEPS = 2**15
+"""Entries of a table by square root of light: errors stay under 0.05 codes."""
 HLG_TOP = 1.5
 """HLG signal is held in 0..this, PQ in 0..1: super-whites are legal in HLG."""
 WIDE_PRIMARIES = ("bt2020", "smpte432")
@@ -53,10 +53,10 @@ class Matrix(NamedTuple):
 
 
 class RootTable(NamedTuple):
-    """A function of x >= 0 by square root, where codes are near even: the entry nearest to sqrt(x) * scale."""
+    """A function of x >= 0 by square root, which is near to how codes are spaced: entry i is that of (i / scale)^2."""
 
     entries: Any
-    """float32 or uint8 (n,); the last one holds beyond."""
+    """float32 or uint8 (n,); the last one holds for all larger x."""
     scale: f32
 
 
@@ -113,29 +113,29 @@ def top_signal(transfer: str) -> float:
 
 
 def tables(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tables:
-    """The tables of a movie; SDR in wide primaries gets no tone curve."""
-    white = settings.reference_white
-    signal = np.linspace(0.0, top_signal(tags.transfer), SIGNAL_STEPS)
-    by_luminance = tags.transfer == "hlg" and settings.hlg_ootf == "luminance"
-    display = display_light(signal, tags.transfer) / white
-    gamut = color.rgb_to_rgb(tags.primaries, "bt709")
-    brightest = display[-1] * np.maximum(gamut, 0).sum(axis=1).max()
+    """The tables of an HDR movie; or of an SDR movie in wide primaries, which has no tone curve."""
     hdr = color.is_hdr(tags.transfer)
+    by_luminance = tags.transfer == "hlg" and settings.hlg_ootf == "luminance"
+    white = settings.reference_white if hdr else 1.0
+    signal = np.linspace(0.0, top_signal(tags.transfer), SIGNAL_STEPS)
+    light = display_light(signal, tags.transfer) / white
+    gamut = color.rgb_to_rgb(tags.primaries, "bt709")
+    brightest = light[-1] * np.maximum(gamut, 0).sum(axis=1).max()
     kr, kb = color.luma_coefficients("bt2020nc" if tags.matrix == "rgb" else tags.matrix)
     return Tables(
-        light=(color.inverse_oetf_hlg(signal) if by_luminance else display).astype(f32),
+        light=(color.inverse_oetf_hlg(signal) if by_luminance else light).astype(f32),
         ootf=hlg_ootf_factor(white) if by_luminance else RootTable(np.empty(0, f32), f32(0)),
         scene_weights=color.rgb_to_xyz(tags.primaries)[1].astype(f32),
         gamut=gamut.astype(f32),
         luma_weights=np.array([kr, 1 - kr - kb, kb], f32),
         desat=f32(settings.desat if hdr else 0.0),
-        curve=curve_factor(settings, peak_nits, brightest) if hdr else RootTable(np.ones(1, f32), f32(0)),
+        curve=curve_factor(settings, peak_nits, brightest) if hdr else RootTable(np.ones(2, f32), f32(0)),
         shade=sdr_shade(),
     )
 
 
 def display_light(signal: Array, transfer: str) -> Array:
-    """cd/m2 of neutral signal; for SDR as a fraction of white."""
+    """cd/m2 of neutral signal; for SDR a fraction of white."""
     if transfer == "pq":
         return color.eotf_pq(signal)
     if transfer == "hlg":
@@ -147,7 +147,10 @@ def curve_factor(settings: ToneSettings, peak_nits: float, brightest: float) -> 
     """The tone curve as a factor, for light up to ``brightest`` (relative to reference white)."""
     light, scale = _squares(brightest)
     light[0] = light[1]  # black: the factor only has to be finite
-    return RootTable((tone_curve(settings, peak_nits)(light) / light).astype(f32), scale)
+    toned = tone_curve(settings, peak_nits)(light)
+    if toned.shape != light.shape or not np.isfinite(toned).all():
+        raise ValueError(f"curve {settings.curve!r} does not give one finite value per value of light")
+    return RootTable((toned / light).astype(f32), scale)
 
 
 def hlg_ootf_factor(white_nits: float) -> RootTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numba
@@ -15,7 +16,7 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A symmetric filter kernel: ``weight(x)`` for |x| < radius, in source pixels, not necessarily normalised."""
+    """A symmetric filter: ``weight(x)`` counts for |x| <= radius, in source pixels; the sum need not be 1."""
 
     weight: Callable[[Array], Array]
     radius: float
@@ -37,13 +38,13 @@ class Taps:
 
 def replicate(index: Array, length: int) -> Array:
     """Beyond an edge lies the edge pixel, again and again."""
-    return np.clip(index, 0, length - 1)
+    return np.asarray(np.clip(index, 0, length - 1))
 
 
 def reflect(index: Array, length: int) -> Array:
     """Beyond an edge the picture is mirrored; the edge pixel is not repeated."""
     period = max(2 * (length - 1), 1)
-    return length - 1 - np.abs(np.mod(index, period) - (length - 1))
+    return np.asarray(length - 1 - np.abs(np.mod(index, period) - (length - 1)))
 
 
 def taps(
@@ -60,11 +61,12 @@ def taps(
     """
     radius = kernel.radius * stretch
     index = np.floor(centres - radius).astype(np.int64)[:, None] + np.arange(math.ceil(2 * radius) + 1)
-    weights = np.asarray(kernel.weight((index - centres[:, None]) / stretch))
+    distance = (index - centres[:, None]) / stretch
+    counts = np.abs(distance) <= kernel.radius
     if beyond is None:
-        source, weights = index, np.where((index >= 0) & (index < length), weights, 0.0)
-    else:
-        source = beyond(index, length)
+        counts &= (index >= 0) & (index < length)
+    weights = np.where(counts, kernel.weight(distance), 0.0)
+    source = np.where(counts, beyond(index, length) if beyond else index, index)
     folded = np.zeros_like(weights)
     np.add.at(folded, (np.arange(len(index))[:, None], source - index[:, :1]), weights)
     used = np.flatnonzero(folded.any(axis=0))
@@ -76,10 +78,34 @@ def cubic(x: Array) -> Array:
     """Keys' cubic convolution, a = -1/2 (Keys 1981, eq. 15): the bicubic of MATLAB, Pillow and torch."""
     x = np.abs(x)
     near, far = (1.5 * x - 2.5) * x * x + 1.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    return np.where(x < 1.0, near, np.where(x < 2.0, far, 0.0))
+    return np.where(x < 1.0, near, far)
 
 
+def lanczos(x: Array, lobes: int) -> Array:
+    """sinc(x) under its window sinc(x / lobes) (Duchon 1979)."""
+    return np.asarray(np.sinc(x) * np.sinc(x / lobes))
+
+
+def triangle(x: Array) -> Array:
+    """Linear interpolation."""
+    return np.asarray(1.0 - np.abs(x))
+
+
+def box(x: Array) -> Array:
+    """Every pixel inside counts alike."""
+    return np.ones_like(x)
+
+
+def gaussian(x: Array, sigma: float) -> Array:
+    """The normal distribution's bell."""
+    return np.asarray(np.exp(-0.5 * (x / sigma) ** 2))
+
+
+BOX = Kernel(box, 0.5)
+TRIANGLE = Kernel(triangle, 1.0)
 CUBIC = Kernel(cubic, 2.0)
+LANCZOS3 = Kernel(partial(lanczos, lobes=3), 3.0)
+LANCZOS4 = Kernel(partial(lanczos, lobes=4), 4.0)
 
 
 def apply(

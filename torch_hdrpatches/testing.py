@@ -111,6 +111,8 @@ class MovieSpec:
             raise RecipeError(f"matrix rgb needs chroma 444 and libx265, not {self.chroma} and {self.codec}")
         if any(n % sub for n, sub in zip((self.height, self.width), self.coding.sub, strict=True)):
             raise RecipeError(f"{self.height}x{self.width} does not divide into {self.chroma} chroma samples")
+        if self.codec == "libx265" and min(self.height, self.width) < 64:  # it writes outside of its memory there
+            raise RecipeError(f"libx265 needs 64x64 pixels or more, not {self.height}x{self.width}; libx264 takes less")
         if any(n % 2 for n in self.bars):
             raise RecipeError(f"bars are {self.bars}; give even numbers, so that chroma ends where luma ends")
         if self.pts is not None and len(self.pts) != self.frames:

@@ -10,7 +10,7 @@ from .facts import Facts, probe
 from .frames import Window
 from .planes import planes_of
 from .seeking import SeekingReader
-from .source import Counters, is_timed
+from .source import Counters, Source
 
 
 def open_movie(
@@ -31,8 +31,12 @@ class Movie:
         self.path = path
         self.facts = facts
         self.counters = Counters()
-        reader = SeekingReader if is_timed(facts.container) else CountingReader
-        self._reader = reader(path, facts, threads, self.counters)
+        self._source = Source(path, facts.stream, self.counters, threads=threads, strict=True)
+        try:
+            self._reader = (SeekingReader if self._source.timed else CountingReader)(self._source, facts, self.counters)
+        except BaseException:
+            self._source.close()
+            raise
 
     def __enter__(self) -> Movie:
         return self
@@ -42,7 +46,7 @@ class Movie:
 
     def close(self) -> None:
         """Free the decoder and the file."""
-        self._reader.close()
+        self._source.close()
 
     def window(self, seconds: float, frames: int = 7) -> Window:
         """The ``frames`` consecutive pictures around the one nearest to ``seconds`` after the presentation start.

@@ -1,0 +1,82 @@
+"""What else reads clips in Python, given the same windows and the same crops: torchcodec, and PyAV used plainly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import av
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.workload import FRAMES, Stop, Work
+
+Counts = dict[str, int]
+
+
+def torchcodec_missing() -> str:
+    """Why torchcodec cannot be measured; empty if it can."""
+    if find_spec("torchcodec") is None:
+        return "torchcodec is not installed: pip install --no-deps torchcodec==0.13.0, the newest beside a CPU torch 2.13"
+    try:
+        import torchcodec  # noqa: F401
+    except (ImportError, RuntimeError) as error:  # RuntimeError: it finds no FFmpeg libraries that it knows
+        return f"torchcodec cannot be imported: {str(error).splitlines()[0]}"
+    return ""
+
+
+def torchcodec(work: Work) -> Callable[[], Counts]:
+    """One decoder for the movie, one thread, approximate seeks: 8-bit RGB of PQ codes, not tone-mapped."""
+    from torchcodec.decoders import VideoDecoder  # here, so that it is no part of another method's memory
+
+    def run() -> Counts:
+        decoder = VideoDecoder(work.movie, seek_mode="approximate", num_ffmpeg_threads=1)
+        size = 0
+        for stop in work.stops:
+            frames = decoder.get_frames_in_range(stop.first, stop.first + FRAMES).data
+            size += _cut(frames, stop, work.scale)
+        return {"samples": len(work.stops) * work.categories, "bytes": size}
+
+    return run
+
+
+def pyav_plain(work: Work) -> Callable[[], Counts]:
+    """As tutorials have it: open, seek, decode up to the window, convert each frame to RGB; one thread."""
+
+    def run() -> Counts:
+        size = 0
+        for stop in work.stops:
+            begin = (stop.first - 0.5) / work.fps
+            with av.open(work.movie) as container:
+                stream = container.streams.video[0]
+                stream.codec_context.thread_count, stream.thread_type = 1, "NONE"
+                container.seek(int(max(begin, 0) / stream.time_base), stream=stream)
+                pictures: list[np.ndarray] = []
+                for frame in container.decode(stream):
+                    if frame.time >= begin:
+                        pictures.append(frame.to_ndarray(format="rgb24"))
+                    if len(pictures) == FRAMES:
+                        break
+            size += _cut(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2), stop, work.scale)
+        return {"samples": len(work.stops) * work.categories, "bytes": size}
+
+    return run
+
+
+def _cut(frames: Tensor, stop: Stop, scale: int) -> int:
+    """Crops of uint8 (7, 3, H, W) and their low-quality sides; the bytes of all."""
+    size = 0
+    for top, left, height, width in stop.boxes:
+        crop = frames[..., scale * top : scale * (top + height), scale * left : scale * (left + width)]
+        patch = _shrunk(crop, height, width) if scale > 1 else crop
+        gt, lq = patch[FRAMES // 2].clone(), _shrunk(patch, height // 3, width // 3)
+        size += gt.nbytes + lq.nbytes
+    return size
+
+
+def _shrunk(frames: Tensor, height: int, width: int) -> Tensor:
+    # Several times faster in this memory order.
+    frames = frames.contiguous(memory_format=torch.channels_last)
+    return F.interpolate(frames, (height, width), mode="bicubic", antialias=True)

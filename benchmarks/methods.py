@@ -1,0 +1,43 @@
+"""The methods that are measured side by side, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import baselines, limit, old_system, ours
+from benchmarks.workload import Work
+
+
+def _nothing() -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to the same samples, or to less."""
+
+    title: str
+    prepare: Callable[[Work], Callable[[], dict[str, int]]]
+    """Everything that happens once per worker; what it returns is timed, and says what came of it."""
+    missing: Callable[[], str] = _nothing
+    """Why it cannot be measured here; empty if it can."""
+    categories: int = 3
+    divisor: int = 1
+    """Only every so many timestamps: for methods that would take an hour otherwise."""
+
+
+METHODS = {
+    "limit": Method("bare decode of the frames needed (the limit)", limit.decode_runs),
+    "limit-sweep": Method("the same, whole movie in one sweep", limit.decode_sweep),
+    "reader": Method("our reader, pixels untouched", limit.read_windows),
+    "live": Method("ours, live", ours.live),
+    "live-4": Method("ours, live, a fourth category", ours.live, categories=4),
+    "export": Method("ours, with export (png)", ours.export),
+    "torchcodec": Method("torchcodec 0.13, same crops, no tone mapping", baselines.torchcodec, baselines.torchcodec_missing),
+    "pyav": Method("PyAV plain, same crops, no tone mapping", baselines.pyav_plain, divisor=2),
+    "old-timestamp": Method(
+        "old system, once per timestamp", old_system.once_per_timestamp, old_system.missing, divisor=2
+    ),
+    "old-category": Method("old system, once per category", old_system.once_per_category, old_system.missing, divisor=4),
+}

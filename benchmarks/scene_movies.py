@@ -1,0 +1,309 @@
+"""Small labelled movies for `scene_stability.py`: every way in which seven frames can be one scene, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from torch_hdrpatches.color import eotf_bt1886
+from torch_hdrpatches.testing import SCENES, SDR, MovieSpec, write_movie
+
+Light = NDArray[np.float32]
+Shot = Callable[[int], Light]
+"""Picture index -> float32 (HEIGHT, WIDTH, 3): linear light in cd/m2."""
+
+HEIGHT, WIDTH, FRAMES = 180, 320, 18
+CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
+"""What a camera can look at: three pictures wide and high at zoom 1/3, so that it can pan, zoom and shake."""
+MIDDLE = 9
+"""The picture at which a sudden event happens; windows lie around it so that it meets each of the six steps."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """A movie whose every window has a label."""
+
+    kind: str
+    """``cut``, ``flash``, ``fade``, ``frozen``, ``black``, ``flat``, or ``""`` for a stable scene."""
+    variant: str
+    """What exactly happens, for the report."""
+    shot: Shot
+    event: tuple[int, ...] = ()
+    """Pictures that differ from the one before because of the event, or show it."""
+    needed: int = 1
+    """A window shows the event if it holds so many of these changes; with fewer, but some, it has no label."""
+
+    def label(self, first: int, frames: int = 7) -> str | None:
+        """The kind of the window that starts at picture ``first``; None if it is not labelled."""
+        inside = sum(first < picture < first + frames for picture in self.event)
+        if not self.kind or not inside:
+            return "" if self.kind not in ("black", "flat") else None
+        return self.kind if inside >= self.needed else None
+
+
+# Canvases
+
+
+def noise(rng: np.random.Generator, height: int, width: int, slope: float) -> Light:
+    """1/f^slope noise of mean 0 and deviation 1."""
+    fy, fx = np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None] * width
+    spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(np.hypot(fy, fx), 1) ** slope
+    spectrum[0, 0] = 0
+    field = np.fft.irfft2(spectrum, (height, width))
+    return np.asarray(field / field.std(), np.float32)
+
+
+def abstract_canvas(rng: np.random.Generator) -> Light:
+    """Soft ground, and plain, striped and rough shapes on it; from low-key to high-key."""
+    height, width = CANVAS_HEIGHT, CANVAS_WIDTH
+    level = np.exp(rng.uniform(np.log(4), np.log(90)))
+    tint = rng.uniform(0.6, 1.4, 3)
+    ground = np.exp(rng.uniform(0.2, 0.7) * noise(rng, height, width, rng.uniform(1.2, 2.0)))
+    canvas = (level * ground[..., None] * tint).astype(np.float32)
+    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    for _ in range(int(rng.integers(5, 45))):
+        y, x, size = rng.uniform(0, height), rng.uniform(0, width), np.exp(rng.uniform(np.log(12), np.log(160)))
+        angle, aspect = rng.uniform(0, np.pi), rng.uniform(0.3, 1)
+        along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
+        across = (rows - y) * np.cos(angle) - (columns - x) * np.sin(angle)
+        if rng.random() < 0.5:
+            inside = np.hypot(along, across / aspect) < size
+        else:
+            inside = (np.abs(along) < size) & (np.abs(across) < size * aspect)
+        paint = level * np.exp(rng.uniform(-1.8, 1.6)) * rng.uniform(0.6, 1.4, 3)
+        texture = np.ones((int(inside.sum()), 1))
+        style = rng.random()
+        if style < 0.3:
+            texture = 1 + 0.7 * np.sign(np.sin(along[inside] / rng.uniform(2, 9)))[:, None]
+        elif style < 0.6:
+            texture = np.exp(0.5 * noise(rng, height, width, 0.8)[inside])[:, None]
+        canvas[inside] = paint * texture
+    return cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.8, 1.5))
+
+
+def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
+    """One picture of a painted scene of ``torch_hdrpatches.testing``."""
+    import av
+
+    spec = MovieSpec(
+        height=CANVAS_HEIGHT, width=CANVAS_WIDTH, frames=1, transfer="bt709", scenes=(scene,), numbers=False, seed=seed
+    )
+    with av.open(str(write_movie(folder / "canvas.mkv", spec))) as container:
+        return light_of(next(container.decode(video=0)).to_ndarray(format="rgb24"))
+
+
+def light_of(rgb: NDArray[np.uint8]) -> Light:
+    """Linear light of 8-bit SDR pictures on a display of 100 cd/m2."""
+    return np.asarray(100 * eotf_bt1886(rgb / 255), np.float32)
+
+
+# Cameras
+
+
+@dataclass(frozen=True)
+class View:
+    """Where a camera looks: centre in canvas pixels, canvas pixels per picture pixel, degrees of roll."""
+
+    x: float = CANVAS_WIDTH / 2
+    y: float = CANVAS_HEIGHT / 2
+    scale: float = 1.6
+    roll: float = 0.0
+
+
+def seen(canvas: Light, view: View) -> Light:
+    """The part of a canvas that a view shows, bilinear; beyond its edges it is mirrored."""
+    turn = np.deg2rad(view.roll)
+    a, b = view.scale * np.cos(turn), view.scale * np.sin(turn)
+    matrix = np.array(
+        [
+            [a, -b, view.x - a * (WIDTH - 1) / 2 + b * (HEIGHT - 1) / 2],
+            [b, a, view.y - b * (WIDTH - 1) / 2 - a * (HEIGHT - 1) / 2],
+        ]
+    )
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(canvas, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+
+
+def filmed(canvas: Light, path: Callable[[float], View], shutter: float = 0.5) -> Shot:
+    """A canvas under a moving camera whose shutter is open for a share of the time between two pictures."""
+    return lambda t: np.mean([seen(canvas, path(t + shutter * k / 4)) for k in range(5 if shutter else 1)], 0)
+
+
+def pan(rng: np.random.Generator, speed: float, direction: float | None = None, ease: float = 0.0) -> Callable[[float], View]:
+    """A pan of ``speed`` picture widths per frame; ``ease`` is the change of speed per frame, as a share of it."""
+    angle = rng.uniform(0, 2 * np.pi) if direction is None else direction
+    step = 1.6 * WIDTH * speed
+    x, y = rng.uniform(0.3, 0.7) * CANVAS_WIDTH, rng.uniform(0.3, 0.7) * CANVAS_HEIGHT
+
+    def path(t: float) -> View:
+        way = step * (t - MIDDLE + ease * (t - MIDDLE) ** 2 / 2)
+        return View(x + way * np.cos(angle), y + way * np.sin(angle))
+
+    return path
+
+
+def zoom(rng: np.random.Generator, rate: float) -> Callable[[float], View]:
+    """A zoom by ``rate`` per frame."""
+    x, y = rng.uniform(0.4, 0.6) * CANVAS_WIDTH, rng.uniform(0.4, 0.6) * CANVAS_HEIGHT
+    return lambda t: View(x, y, 1.2 * (1 + rate) ** (t - MIDDLE))
+
+
+def roll(rng: np.random.Generator, degrees: float) -> Callable[[float], View]:
+    """A roll by so many degrees per frame."""
+    start = rng.uniform(0, 360)
+    return lambda t: View(roll=start + degrees * t)
+
+
+def shake(rng: np.random.Generator, size: float) -> Callable[[float], View]:
+    """A hand-held camera whose steps have a deviation of ``size`` picture widths, and that rolls a little."""
+    knots = rng.standard_normal((FRAMES + 3, 3))
+    knots[1:-1] = (knots[:-2] + 2 * knots[1:-1] + knots[2:]) / 4 * 1.6
+
+    def path(t: float) -> View:
+        at, share = int(t), t - int(t)
+        x, y, angle = (1 - share) * knots[at] + share * knots[at + 1]
+        return View(CANVAS_WIDTH / 2 + 1.13 * WIDTH * size * x, CANVAS_HEIGHT / 2 + 1.13 * WIDTH * size * y, roll=60 * size * angle)
+
+    return path
+
+
+def still(rng: np.random.Generator) -> Callable[[float], View]:
+    """A camera on a tripod."""
+    view = View(rng.uniform(0.3, 0.7) * CANVAS_WIDTH, rng.uniform(0.35, 0.65) * CANVAS_HEIGHT, rng.uniform(1.0, 1.7))
+    return lambda t: view
+
+
+def calm(rng: np.random.Generator) -> Callable[[float], View]:
+    """What most shots are: a slow pan, a slow zoom, or a hand-held camera."""
+    choice = rng.integers(4)
+    if choice == 0:
+        return pan(rng, rng.uniform(0.002, 0.02))
+    if choice == 1:
+        return zoom(rng, rng.uniform(0.002, 0.008) * rng.choice([-1, 1]))
+    if choice == 2:
+        return shake(rng, rng.uniform(0.001, 0.006))
+    return pan(rng, rng.uniform(0.01, 0.04), direction=0)
+
+
+# What happens in front of the camera
+
+
+def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
+    """Film grain whose deviation is a share of the signal, new in every picture."""
+    seed = int(rng.integers(1 << 30))
+
+    def picture(t: int) -> Light:
+        grain = np.random.default_rng([seed, t]).standard_normal((HEIGHT, WIDTH, 1), np.float32)
+        signal = (np.maximum(shot(t), 0) / 100) ** (1 / 2.4) + strength * cv2.GaussianBlur(grain, (0, 0), 0.6)[..., None] * 1.6
+        return 100 * np.maximum(signal, 0) ** 2.4
+
+    return picture
+
+
+def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float) -> Shot:
+    """A rough disc of ``size`` picture heights that crosses at ``speed`` picture widths per frame."""
+    side = max(6, int(size * HEIGHT))
+    paint = np.exp(0.5 * noise(rng, side, side, 1.2))[..., None] * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    angle, y0, x0 = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.7) * HEIGHT, rng.uniform(0.3, 0.7) * WIDTH
+
+    def picture(t: int) -> Light:
+        way = speed * WIDTH * (t - MIDDLE)
+        y, x = y0 + way * np.sin(angle), x0 + way * np.cos(angle)
+        out = shot(t).copy()
+        inside = np.hypot(rows - y, columns - x) < side / 2
+        v, u = (rows[inside] - y + side / 2).astype(int), (columns[inside] - x + side / 2).astype(int)
+        out[inside] = paint[np.clip(v, 0, side - 1), np.clip(u, 0, side - 1)]
+        return out
+
+    return picture
+
+
+def with_lamps(shot: Shot, rng: np.random.Generator, count: int, depth: float) -> Shot:
+    """Lamps with a glow that flicker by up to ``depth`` of their light."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    glows = [
+        np.exp(-np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH)) / rng.uniform(5, 22))[..., None]
+        * np.array([1, 0.8, 0.5], np.float32)
+        * rng.uniform(30, 120)
+        for _ in range(count)
+    ]
+    levels = 1 - depth * rng.random((FRAMES, count))
+    return lambda t: shot(t) + sum(level * glow for level, glow in zip(levels[t], glows, strict=True))
+
+
+def with_flicker(shot: Shot, rng: np.random.Generator, depth: float) -> Shot:
+    """Light that differs by a few per cent from picture to picture, as under mains lamps or in old film."""
+    gains = 1 + depth * rng.standard_normal(FRAMES)
+    return lambda t: shot(t) * np.float32(gains[t])
+
+
+def boiling(canvas: Light, rng: np.random.Generator, speed: float) -> Shot:
+    """Water, smoke or fire: a still view under textures that slide over each other."""
+    field, other = (np.exp(0.6 * noise(rng, CANVAS_HEIGHT, CANVAS_WIDTH, 1.3))[..., None] for _ in range(2))
+    up, side = pan(rng, speed, direction=np.pi / 2), pan(rng, 0.6 * speed)
+    view = still(rng)
+    return lambda t: seen(canvas, view(t)) * (seen(field, up(t)) * seen(other, side(t)))[..., None]
+
+
+def subtitled(shot: Shot, rng: np.random.Generator) -> Shot:
+    """Two lines of white marks that pop up at the bottom."""
+    marks = np.zeros((HEIGHT, WIDTH), bool)
+    for top in (142, 158):
+        letters = rng.random((10, 60)) < 0.5
+        marks[top : top + 10, 70:250] = np.repeat(letters, 3, axis=1)
+    return lambda t: np.where((marks & (t >= MIDDLE))[..., None], np.float32(90), shot(t))
+
+
+# Events
+
+
+def joined(one: Shot, other: Shot, at: int) -> Shot:
+    """A cut: picture ``at`` is the first of the other scene."""
+    return lambda t: one(t) if t < at else other(t)
+
+
+def mixed(one: Shot, other: Shot, start: int, length: int, in_signal: bool) -> Shot:
+    """A dissolve of so many pictures, mixed in the signal, as editors do it, or in light."""
+    power = 1 / 2.4 if in_signal else 1.0
+
+    def picture(t: int) -> Light:
+        share = np.float32(np.clip((t - start) / length, 0, 1))
+        if share in (0, 1):
+            return other(t) if share else one(t)
+        return ((1 - share) * np.maximum(one(t), 0) ** power + share * np.maximum(other(t), 0) ** power) ** (1 / power)
+
+    return picture
+
+
+def plain(level: float) -> Shot:
+    """Nothing but one grey, in cd/m2."""
+    return lambda t: np.full((HEIGHT, WIDTH, 3), level, np.float32)
+
+
+def lit(shot: Shot, rng: np.random.Generator, pictures: dict[int, float], whole: bool) -> Shot:
+    """Pictures that a flash lights up by so many cd/m2, evenly or from one side."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    y, x = rng.uniform(0.2, 0.8) * HEIGHT, rng.uniform(0.2, 0.8) * WIDTH
+    fall = np.ones((HEIGHT, WIDTH, 1), np.float32) if whole else np.exp(-np.hypot(rows - y, columns - x) / 140)[..., None]
+
+    def picture(t: int) -> Light:
+        light = shot(t)
+        return light + pictures[t] * fall * (0.15 + 0.85 * light / (light.mean() + 1)) if t in pictures else light
+
+    return picture
+
+
+def retimed(shot: Shot, times: list[int]) -> Shot:
+    """Pictures repeated or left out: picture ``t`` shows moment ``times[t]``."""
+    return lambda t: shot(times[t])
+
+
+def repeats(times: list[int]) -> tuple[int, ...]:
+    """Pictures that repeat the one before."""
+    return tuple(t for t in range(1, len(times)) if times[t] == times[t - 1])

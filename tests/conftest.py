@@ -1,0 +1,48 @@
+"""Small generated movies, shared by all tests, and the folder of real clips."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from torch_hdrpatches.testing import MovieSpec, write_movie
+
+
+@pytest.fixture(scope="session")
+def movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two movies of three seconds: ``pq.mkv`` with two cuts and black bars, ``hlg.mp4`` without."""
+    folder = tmp_path_factory.mktemp("movies")
+    write_movie(folder / "pq.mkv", MovieSpec(frames=72, cuts=(25, 50), bars=(30, 30, 0, 0)))
+    write_movie(folder / "hlg.mp4", MovieSpec(frames=72, transfer="hlg", seed=3))
+    return folder
+
+
+@pytest.fixture
+def recipe(movies: Path) -> dict[str, Any]:
+    """Three categories, two formats, two movies of nine and eight slots."""
+    return {
+        "sampling": {"timestamps_per_movie": 9, "retry_skip": 0.3},
+        "shards": {"runs": 1},
+        "formats": {"square": {"gt": [180, 180]}, "wide": {"gt": [162, 240]}},
+        "categories": {
+            "master": {"formats": {"square": 0.5, "wide": 0.5}},
+            "space": {"formats": {"square": 1.0}},
+            "toon": {"formats": {"wide": 1.0}},
+        },
+        "movies": [
+            {"path": str(movies / "pq.mkv"), "categories": {"master": 1.0, "space": 0.6}},
+            {"path": str(movies / "hlg.mp4"), "categories": ["master", "toon"], "timestamps": 8},
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """The folder of real clips, where there is one."""
+    folder = os.environ.get("HDRPATCHES_CLIPS")
+    if not folder:
+        pytest.skip("HDRPATCHES_CLIPS does not name the folder of clips")
+    return Path(folder)
