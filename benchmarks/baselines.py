@@ -19,7 +19,9 @@ Counts = dict[str, int]
 def torchcodec_missing() -> str:
     """Why torchcodec cannot be measured; empty if it can."""
     if find_spec("torchcodec") is None:
-        return "torchcodec is not installed: pip install --no-deps torchcodec==0.13.0, the newest beside a CPU torch 2.13"
+        return (
+            "torchcodec is not installed: pip install --no-deps torchcodec==0.13.0, the newest beside a CPU torch 2.13"
+        )
     try:
         import torchcodec  # noqa: F401
     except (ImportError, RuntimeError) as error:  # RuntimeError: it finds no FFmpeg libraries that it knows
@@ -29,7 +31,8 @@ def torchcodec_missing() -> str:
 
 def torchcodec(work: Work) -> Callable[[], Counts]:
     """One decoder for the movie, one thread, approximate seeks: 8-bit RGB of PQ codes, not tone-mapped."""
-    from torchcodec.decoders import VideoDecoder  # here, so that it is no part of another method's memory
+    # Here, so that it is no part of another method's memory.
+    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
 
     def run() -> Counts:
         decoder = VideoDecoder(work.movie, seek_mode="approximate", num_ffmpeg_threads=1)
@@ -52,6 +55,7 @@ def pyav_plain(work: Work) -> Callable[[], Counts]:
             with av.open(work.movie) as container:
                 stream = container.streams.video[0]
                 stream.codec_context.thread_count, stream.thread_type = 1, "NONE"
+                assert stream.time_base is not None, "a stream has a time base"
                 container.seek(int(max(begin, 0) / stream.time_base), stream=stream)
                 pictures: list[np.ndarray] = []
                 for frame in container.decode(stream):

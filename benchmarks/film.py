@@ -56,7 +56,7 @@ def _grain(rng: np.random.Generator, height: int, width: int, deviation: float) 
     field = rng.standard_normal((height, 2 * width), np.float32) * np.float32(deviation)
     # A 3-tap blur along rows: grain is no white noise, its energy falls towards the finest detail.
     field[:, 1:-1] = (field[:, :-2] + 2 * field[:, 1:-1] + field[:, 2:]) * np.float32(0.41)
-    return np.clip(np.rint(field), -60, 60).astype(np.int8)
+    return np.asarray(np.clip(np.rint(field), -60, 60), np.int8)
 
 
 def _canvases(rng: np.random.Generator, height: int, width: int, level: float) -> list[Plane]:
@@ -86,11 +86,11 @@ def _even(length: float) -> int:
     return int(length) // 2 * 2
 
 
-@numba.njit
+@numba.njit  # type: ignore[untyped-decorator]
 def _compose(
     canvas: Plane, other: Plane, turn: Plane, shift: Plane, place: Plane, grain: Plane, where: Plane, out: Plane
 ) -> None:
-    """The canvas as the camera sees it, an ellipse of another canvas in front, grain on top; bilinear, edges repeated."""
+    """The canvas as the camera sees it, an ellipse of another in front, grain on top; bilinear, edges repeated."""
     height, width = out.shape
     rows, columns = canvas.shape
     middle_y, middle_x = rows / 2 + shift[0], columns / 2 + shift[1]

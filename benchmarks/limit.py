@@ -97,4 +97,3 @@ def _decode(movie: str, packets: list[Entry], windows: list[list[int]]) -> Count
                     counts["frames_decoded"] += 1
                     seen.add(int(frame.pts or 0))
     return counts
-

@@ -34,10 +34,14 @@ METHODS = {
     "live": Method("ours, live", ours.live),
     "live-4": Method("ours, live, a fourth category", ours.live, categories=4),
     "export": Method("ours, with export (png)", ours.export),
-    "torchcodec": Method("torchcodec 0.13, same crops, no tone mapping", baselines.torchcodec, baselines.torchcodec_missing),
+    "torchcodec": Method(
+        "torchcodec 0.13, same crops, no tone mapping", baselines.torchcodec, baselines.torchcodec_missing
+    ),
     "pyav": Method("PyAV plain, same crops, no tone mapping", baselines.pyav_plain, divisor=2),
     "old-timestamp": Method(
         "old system, once per timestamp", old_system.once_per_timestamp, old_system.missing, divisor=2
     ),
-    "old-category": Method("old system, once per category", old_system.once_per_category, old_system.missing, divisor=4),
+    "old-category": Method(
+        "old system, once per category", old_system.once_per_category, old_system.missing, divisor=4
+    ),
 }

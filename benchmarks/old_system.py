@@ -79,7 +79,7 @@ def _extracted(work: Work, stop: Stop, folder: Path, threads: int) -> list[Any]:
     command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-threads", f"{threads}", "-ss", f"{begin:.6f}"]
     command += ["-i", work.movie, "-frames:v", f"{FRAMES}", "-vf", CHAIN, str(folder / "frame-%d.png")]
     subprocess.run(command, check=True)
-    frames = [cv2.imread(str(folder / f"frame-{number}.png")) for number in range(1, FRAMES + 1)]
+    frames: list[Any] = [cv2.imread(str(folder / f"frame-{number}.png")) for number in range(1, FRAMES + 1)]
     change = np.abs(frames[0].astype(np.float32).mean(2) - frames[-1].astype(np.float32).mean(2)).mean()
     if change > MAX_SCENE_CHANGE:
         raise ValueError(f"{work.movie}: the window at frame {stop.first} is not stable here: {change:.1f} codes")

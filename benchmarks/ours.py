@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.workload import Work
-from torch_hdrpatches.export import Job, work as write_shards
+from torch_hdrpatches.export import Job
+from torch_hdrpatches.export import work as write_shards
 from torch_hdrpatches.stream import PatchStream
 
 Counts = dict[str, int]

@@ -29,9 +29,7 @@ class Timing:
     cpu_milliseconds: float
     """CPU time per timestamp, of the programs that were run as well."""
     peak_mb: float
-    """Resident memory of the largest worker at its peak."""
-    child_peak_mb: float
-    """The same of the largest program that it ran."""
+    """Resident memory of the largest worker at its peak; the programs that it ran come on top."""
     megabytes_read: float
     """Per process, as the kernel counts reads, from the page cache as well."""
     counts: dict[str, int]
@@ -42,9 +40,7 @@ def measure(name: str, work: Path, timestamps: int, processes: int, number: int)
     command = [sys.executable, "-m", "benchmarks.worker", name, str(work)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     workers = [
-        subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(processes)
     ]
     try:
@@ -67,7 +63,6 @@ def measure(name: str, work: Path, timestamps: int, processes: int, number: int)
         milliseconds=wall * share,
         cpu_milliseconds=sum(report["cpu"] for report in reports) * share,
         peak_mb=max(report["peak_kb"] for report in reports) / 1024,
-        child_peak_mb=max(report["child_peak_kb"] for report in reports) / 1024,
         megabytes_read=max(report["bytes_read"] for report in reports) / 1e6,
         counts=reports[0]["counts"],
     )
@@ -108,14 +103,7 @@ def summary(timings: Sequence[Timing], against: str) -> dict[str, dict[str, Any]
             "ratio_lowest": min(ratios),
             "ratio_highest": max(ratios),
             "peak_mb": max(timing.peak_mb for timing in mine),
-            "child_peak_mb": max(timing.child_peak_mb for timing in mine),
             "megabytes_read": median(timing.megabytes_read for timing in mine),
             "counts": mine[-1].counts,
         }
     return rows
-
-
-def ratio(timings: Sequence[Timing], slow: str, fast: str) -> float:
-    """Median over rounds of how many times longer ``slow`` took than ``fast``."""
-    by = {(timing.round, timing.method): timing.milliseconds for timing in timings}
-    return median(by[number, slow] / by[number, fast] for number, name in by if name == fast)

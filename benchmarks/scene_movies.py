@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from torch_hdrpatches.color import eotf_bt1886
-from torch_hdrpatches.testing import SCENES, SDR, MovieSpec, write_movie
+from torch_hdrpatches.testing import MovieSpec, write_movie
 
 Light = NDArray[np.float32]
 Shot = Callable[[int], Light]
@@ -37,13 +37,16 @@ class Story:
     """Pictures that differ from the one before because of the event, or show it."""
     needed: int = 1
     """A window shows the event if it holds so many of these changes; with fewer, but some, it has no label."""
+    trail: tuple[int, ...] = ()
+    """Pictures that differ a little because of the event: a window that holds some, but not the event, has no label."""
 
     def label(self, first: int, frames: int = 7) -> str | None:
         """The kind of the window that starts at picture ``first``; None if it is not labelled."""
-        inside = sum(first < picture < first + frames for picture in self.event)
-        if not self.kind or not inside:
-            return "" if self.kind not in ("black", "flat") else None
-        return self.kind if inside >= self.needed else None
+        changes = range(first + 1, first + frames)
+        inside = sum(picture in changes for picture in self.event)
+        if inside >= self.needed and self.event:
+            return self.kind
+        return None if inside or any(picture in changes for picture in self.trail) else ""
 
 
 # Canvases
@@ -134,7 +137,9 @@ def filmed(canvas: Light, path: Callable[[float], View], shutter: float = 0.5) -
     return lambda t: np.mean([seen(canvas, path(t + shutter * k / 4)) for k in range(5 if shutter else 1)], 0)
 
 
-def pan(rng: np.random.Generator, speed: float, direction: float | None = None, ease: float = 0.0) -> Callable[[float], View]:
+def pan(
+    rng: np.random.Generator, speed: float, direction: float | None = None, ease: float = 0.0
+) -> Callable[[float], View]:
     """A pan of ``speed`` picture widths per frame; ``ease`` is the change of speed per frame, as a share of it."""
     angle = rng.uniform(0, 2 * np.pi) if direction is None else direction
     step = 1.6 * WIDTH * speed
@@ -167,7 +172,11 @@ def shake(rng: np.random.Generator, size: float) -> Callable[[float], View]:
     def path(t: float) -> View:
         at, share = int(t), t - int(t)
         x, y, angle = (1 - share) * knots[at] + share * knots[at + 1]
-        return View(CANVAS_WIDTH / 2 + 1.13 * WIDTH * size * x, CANVAS_HEIGHT / 2 + 1.13 * WIDTH * size * y, roll=60 * size * angle)
+        return View(
+            CANVAS_WIDTH / 2 + 1.13 * WIDTH * size * x,
+            CANVAS_HEIGHT / 2 + 1.13 * WIDTH * size * y,
+            roll=60 * size * angle,
+        )
 
     return path
 
@@ -199,7 +208,9 @@ def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
 
     def picture(t: int) -> Light:
         grain = np.random.default_rng([seed, t]).standard_normal((HEIGHT, WIDTH, 1), np.float32)
-        signal = (np.maximum(shot(t), 0) / 100) ** (1 / 2.4) + strength * cv2.GaussianBlur(grain, (0, 0), 0.6)[..., None] * 1.6
+        signal = (np.maximum(shot(t), 0) / 100) ** (1 / 2.4) + strength * cv2.GaussianBlur(grain, (0, 0), 0.6)[
+            ..., None
+        ] * 1.6
         return 100 * np.maximum(signal, 0) ** 2.4
 
     return picture
@@ -208,7 +219,9 @@ def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
 def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float) -> Shot:
     """A rough disc of ``size`` picture heights that crosses at ``speed`` picture widths per frame."""
     side = max(6, int(size * HEIGHT))
-    paint = np.exp(0.5 * noise(rng, side, side, 1.2))[..., None] * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
+    paint = (
+        np.exp(0.5 * noise(rng, side, side, 1.2))[..., None] * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
+    )
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     angle, y0, x0 = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.7) * HEIGHT, rng.uniform(0.3, 0.7) * WIDTH
 
@@ -228,7 +241,9 @@ def with_lamps(shot: Shot, rng: np.random.Generator, count: int, depth: float) -
     """Lamps with a glow that flicker by up to ``depth`` of their light."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     glows = [
-        np.exp(-np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH)) / rng.uniform(5, 22))[..., None]
+        np.exp(-np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH)) / rng.uniform(5, 22))[
+            ..., None
+        ]
         * np.array([1, 0.8, 0.5], np.float32)
         * rng.uniform(30, 120)
         for _ in range(count)
@@ -290,7 +305,9 @@ def lit(shot: Shot, rng: np.random.Generator, pictures: dict[int, float], whole:
     """Pictures that a flash lights up by so many cd/m2, evenly or from one side."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     y, x = rng.uniform(0.2, 0.8) * HEIGHT, rng.uniform(0.2, 0.8) * WIDTH
-    fall = np.ones((HEIGHT, WIDTH, 1), np.float32) if whole else np.exp(-np.hypot(rows - y, columns - x) / 140)[..., None]
+    fall = (
+        np.ones((HEIGHT, WIDTH, 1), np.float32) if whole else np.exp(-np.hypot(rows - y, columns - x) / 140)[..., None]
+    )
 
     def picture(t: int) -> Light:
         light = shot(t)

@@ -16,10 +16,11 @@ Scenes = Sequence[Light]
 def stories(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot], rounds: int) -> Iterator[Story]:
     """Every kind of event and of stable scene, ``rounds`` times with other scenes and strengths.
 
-    ``footage`` are stretches of real clips without any event; where there is any, every second scene is one.
+    ``footage`` are stretches of real clips without any event; they are filmed as often as canvases.
     """
-    for number in range(rounds):
-        scene = partial(_scene, rng, canvases, footage if number % 2 else ())
+    scenes = _scenes(rng, canvases, footage)
+    for _ in range(rounds):
+        scene = partial(next, scenes)
         yield from _cuts(rng, scene, canvases)
         yield from _flashes(rng, scene)
         yield from _fades(rng, scene)
@@ -29,12 +30,18 @@ def stories(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot],
         yield from _in_front(rng, scene)
 
 
-def _scene(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot]) -> Shot:
-    """Any ordinary shot."""
-    if footage:
-        return footage[rng.integers(len(footage))]
-    shot = make.filmed(_canvas(rng, canvases), make.calm(rng))
-    return make.grainy(shot, rng, rng.uniform(0, 0.012)) if rng.random() < 0.5 else shot
+def _scenes(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot]) -> Iterator[Shot]:
+    """Ordinary shots without end, no scene twice in a row."""
+    last = -1
+    while True:
+        order = rng.permutation(len(canvases) + len(footage))
+        for index in order if order[0] != last else order[1:]:
+            if index < len(canvases):
+                shot = make.filmed(canvases[index], make.calm(rng))
+                yield make.grainy(shot, rng, rng.uniform(0, 0.012)) if rng.random() < 0.5 else shot
+            else:
+                yield footage[index - len(canvases)]
+            last = index
 
 
 def _canvas(rng: np.random.Generator, canvases: Scenes) -> Light:
@@ -53,8 +60,9 @@ def _cuts(rng: np.random.Generator, scene: Callable[[], Shot], canvases: Scenes)
     yield Story("cut", "closer to the same scene", make.joined(make.filmed(canvas, path), near, MIDDLE), (MIDDLE,))
     fast = make.filmed(_canvas(rng, canvases), make.pan(rng, rng.uniform(0.02, 0.06)))
     yield Story("cut", "from a fast pan", make.joined(fast, scene(), MIDDLE), (MIDDLE,))
-    short = make.joined(make.joined(scene(), scene(), MIDDLE), scene(), MIDDLE + int(rng.integers(2, 5)))
-    yield Story("cut", "twice", short, (MIDDLE,))
+    second = MIDDLE + int(rng.integers(2, 5))
+    short = make.joined(make.joined(scene(), scene(), MIDDLE), scene(), second)
+    yield Story("cut", "twice", short, (MIDDLE, second))
 
 
 def _flashes(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
@@ -63,7 +71,7 @@ def _flashes(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[St
         yield Story("flash", "one picture lit", make.lit(scene(), rng, lit, whole), (MIDDLE, MIDDLE + 1))
     start, high = MIDDLE, float(np.exp(rng.uniform(np.log(30), np.log(150))))
     decay = {start + k: high * 0.45**k for k in range(4)}
-    yield Story("flash", "dying away", make.lit(scene(), rng, decay, True), (start, start + 1))
+    yield Story("flash", "dying away", make.lit(scene(), rng, decay, True), (start, start + 1), trail=(start + 2, start + 3, start + 4))
     shot, level = scene(), rng.choice([0.0, 0.5, 80.0, 100.0])
     empty = make.joined(make.joined(shot, make.plain(level), MIDDLE), shot, MIDDLE + 1)
     yield Story("flash", "a black or white picture", empty, (MIDDLE, MIDDLE + 1))
@@ -72,7 +80,9 @@ def _flashes(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[St
 def _fades(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
     for length in (int(rng.integers(8, 17)), int(rng.integers(17, 49))):
         begin = min(MIDDLE, length // 2)
-        start = MIDDLE - begin + int(rng.integers(-2, 3)) if length < FRAMES else -int(rng.integers(0, length - FRAMES + 8))
+        start = (
+            MIDDLE - begin + int(rng.integers(-2, 3)) if length < FRAMES else -int(rng.integers(0, length - FRAMES + 8))
+        )
         event = tuple(t for t in range(1, FRAMES) if start < t <= start + length)
         needed = max(3, round(0.15 * length))
         one, other, dark = scene(), scene(), make.plain(rng.choice([0.0, 0.0, 100.0]))

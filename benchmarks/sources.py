@@ -11,7 +11,6 @@ from typing import Any, cast
 
 import av
 import numpy as np
-from av.video.stream import VideoStream
 
 from benchmarks.film import pictures
 
@@ -91,7 +90,7 @@ def described(path: Path) -> dict[str, Any]:
 
 def _encode(film: Film, path: Path) -> None:
     with av.open(path, "w", options={"fflags": "+bitexact"}) as container:
-        stream = cast(VideoStream, container.add_stream("libx265", rate=FPS, options=_options(film)))
+        stream = container.add_stream("libx265", rate=FPS, options=_options(film))
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, "yuv420p10le"
         stream.time_base = stream.codec_context.time_base = Fraction(1, FPS)
         for number, planes in enumerate(pictures(film.height, film.width, film.frames, FPS)):

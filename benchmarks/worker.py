@@ -32,7 +32,6 @@ def main(name: str, work: Path) -> None:
         "cpu": _cpu_seconds() - cpu,
         "bytes_read": _bytes_read() - read,
         "peak_kb": _peak_kb(),
-        "child_peak_kb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
         "counts": counts,
     }
     print(json.dumps(report), flush=True)

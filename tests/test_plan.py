@@ -25,9 +25,7 @@ def plan_of(*timestamps: int, seed: int = 0, probability: float = 1.0) -> Plan:
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=5), seeds, st.integers(0, 1000))
 def test_every_slot_stands_in_an_epoch_exactly_once(timestamps, seed, epoch):
     plan = plan_of(*timestamps, seed=seed)
-    slots = Counter(
-        (slot.name, slot.index) for position in plan.order(epoch) for slot in plan.runs[position].slots
-    )
+    slots = Counter((slot.name, slot.index) for position in plan.order(epoch) for slot in plan.runs[position].slots)
     assert slots == Counter((f"m{n}", index) for n, count in enumerate(timestamps) for index in range(count))
 
 
@@ -69,5 +67,3 @@ def test_another_movie_moves_no_slot_and_no_category_of_the_first():
         for slot, twin in zip(run.slots, same.slots, strict=True):
             assert slot.seconds(1, 2, 1.0, 50.0) == twin.seconds(1, 2, 1.0, 50.0)
             assert slot.categories(1, 2) == twin.categories(1, 2)
-
-

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from torch_hdrpatches.errors import RecipeError
-from torch_hdrpatches.recipe import BUILT_IN_FORMATS, Recipe, slug
+from torch_hdrpatches.recipe import Recipe, slug
+from torch_hdrpatches.settings import BUILT_IN_FORMATS
 
 TOML = """
 seed = 3
@@ -73,10 +74,18 @@ def test_the_five_formats_are_built_in():
         ({"movies": []}, "movies", "at least 1"),
         ({"movies": [{"path": "a.mkv", "categories": ["spaec"]}]}, "movies.0.categories", "space"),
         ({"movies": [{"path": "a.mkv", "categories": {"space": 1.5}}]}, "movies.0.categories.space", "less than"),
-        ({"movies": [{"path": "a.mkv", "categories": ["space"], "assume": {"trc": "pq"}}]}, "movies.0.assume", "transfer"),
+        (
+            {"movies": [{"path": "a.mkv", "categories": ["space"], "assume": {"trc": "pq"}}]},
+            "movies.0.assume",
+            "transfer",
+        ),
         ({"categories": {"space": {"formats": {"small_450": 1}}}}, "categories.space.formats", "small_540"),
         ({"categories": {"Space": {"formats": {"small_540": 1}}}}, "categories.Space", "a-z"),
-        ({"formats": {"huge": {"gt": [1200, 2160]}}, "categories": {"space": {"formats": {"huge": 1}}}}, "formats.huge.gt", "frame_size"),
+        (
+            {"formats": {"huge": {"gt": [1200, 2160]}}, "categories": {"space": {"formats": {"huge": 1}}}},
+            "formats.huge.gt",
+            "frame_size",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_field_and_the_remedy(changes, names, helps):

@@ -34,16 +34,18 @@ def test_words_that_run_together_are_different_addresses():
 def test_another_process_with_another_hash_seed_agrees():
     code = "from torch_hdrpatches.rng import rng_at; print(rng_at('crop', 7, 'dune', 3).integers(1 << 40))"
     answers = {
-        subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True
+        ).stdout
         for seed in ("1", "2")
     }
     assert answers == {f"{rng_at('crop', 7, 'dune', 3).integers(1 << 40)}\n"}
 
 
 def test_the_global_generators_play_no_part():
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     before = uniform_at("x"), rng_at("x").random()
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     assert (uniform_at("x"), rng_at("x").random()) == before
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from .demo import make_demo
 from .errors import HDRPatchesError, MovieError, RecipeError
@@ -20,7 +21,7 @@ from .report import contact_sheet
 from .tally import Tally
 from .video import open_movie
 
-DONE, BAD_RECIPE, SOME_MOVIES_FAILED, INTERRUPTED = 0, 2, 3, 130
+DONE, FAILED, BAD_RECIPE, SOME_MOVIES_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -29,13 +30,16 @@ console = Console()
 def main() -> None:
     """Run a command; errors of this package become one line and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+    except TyperException as error:
+        _stop(error.format_message(), BAD_RECIPE)
     except RecipeError as error:
         _stop(str(error), BAD_RECIPE)
     except HDRPatchesError as error:
-        _stop(str(error), 1)
-    except KeyboardInterrupt:
+        _stop(str(error), FAILED)
+    except (KeyboardInterrupt, typer.Abort):
         _stop("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else DONE)
 
 
 def _stop(message: str, code: int) -> None:
@@ -50,8 +54,9 @@ def demo(
     """Write a small HDR10 movie, export it, and show what came of it. Needs no input."""
     recipe = make_demo(out)
     console.print(f"wrote {out / 'demo.mkv'} and {recipe}")
-    export(recipe, out / "shards", workers=2)
+    tally = export_shards(recipe, out / "shards", workers=2)
     sheet = contact_sheet(out / "shards", out / "contact-sheet.png")
+    _show(tally)
     console.print(f"look at {sheet}")
 
 
@@ -92,6 +97,16 @@ def probe(movies: Annotated[list[str], typer.Argument(help="Movie files.")]) -> 
         raise typer.Exit(SOME_MOVIES_FAILED)
 
 
+@app.command()
+def preview(
+    source: Annotated[Path, typer.Argument(help="A recipe, or an exported folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("contact-sheet.png"),
+    rows: Annotated[int, typer.Option(min=1, help="Samples shown.")] = 8,
+) -> None:
+    """Draw a contact sheet: centre frame with crop box, gt, and the lq frames."""
+    console.print(f"look at {contact_sheet(source, out, rows=rows)}")
+
+
 def _described(facts: Facts) -> tuple[str, str, str, str]:
     tags, active = facts.tags, facts.active
     return (
@@ -116,3 +131,7 @@ def _show(tally: Tally) -> None:
     for movie, reason in sorted(tally.failures.items()):
         console.print(f"[red]{movie} gave nothing[/]: {reason}")
     console.print(f"{tally.total} samples from {tally.slots} slots; {tally.windows} windows were decoded")
+
+
+if __name__ == "__main__":
+    main()

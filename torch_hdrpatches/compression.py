@@ -19,7 +19,11 @@ from .planes import planes_of
 
 # Encoders read beyond the edge of pictures that are no multiple of their blocks, and what lies there varies.
 _BLOCK = 64
-_SETTINGS = {"libx265": {"x265-params": "log-level=none:pools=none:frame-threads=1"}}
+_SETTINGS = {
+    "libx264": {"mbtree": "0"},  # with it, 8-bit movies differ from run to run on CPUs with AVX-512
+    # Blocks of 32, because x265 differs from run to run where a picture is a single block wide.
+    "libx265": {"x265-params": "log-level=none:pools=none:frame-threads=1:ctu=32"},
+}
 _MATRIX = "bt709"
 
 
@@ -46,7 +50,7 @@ class VideoCodec:
         movie = io.BytesIO()
         self._encode([_to_planes(picture) for picture in pictures], crf, movie)
         movie.seek(0)
-        with av.open(movie, format="nut") as container:
+        with av.open(movie, "r", format="nut") as container:
             container.streams.video[0].codec_context.thread_count = 1
             decoded = np.stack([_to_rgb(planes_of(frame), pictures.dtype.type) for frame in container.decode(video=0)])
         return torch.from_numpy(np.ascontiguousarray(decoded[:, :height, :width])).permute(0, 3, 1, 2)
@@ -66,7 +70,7 @@ class VideoCodec:
                 frame.pts = number
                 for target, plane in zip(frame.planes, picture, strict=True):
                     spare = target.line_size // plane.itemsize - plane.shape[1]
-                    target.update(np.pad(plane, ((0, 0), (0, spare))))
+                    target.update(np.pad(plane, ((0, 0), (0, spare))).tobytes())
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
 
@@ -97,7 +101,7 @@ def _to_rgb(planes: Planes, dtype: type[np.unsignedinteger[Any]]) -> Plane:
         for plane in (planes.cb, planes.cr)
     )
     rgb = [top * (a * y + b * cb + c * cr) + 0.5 for a, b, c in color.ycbcr_to_rgb(_MATRIX).tolist()]
-    return np.clip(np.stack(rgb, axis=-1), 0, top).astype(dtype)
+    return np.asarray(np.clip(np.stack(rgb, axis=-1), 0, top), dtype)
 
 
 def _scaled(plane: Plane, kernel: taps.Kernel, factor: float) -> Plane:

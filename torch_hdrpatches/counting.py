@@ -1,4 +1,4 @@
-"""Pictures of a raw elementary stream: without time stamps they are counted, from its beginning, as they are decoded."""
+"""Pictures of a raw elementary stream: it has no time stamps, so they are counted from its beginning."""
 
 from __future__ import annotations
 
@@ -89,5 +89,7 @@ class CountingReader:
         # Leading pictures need the keyframe before theirs, and which ones lead cannot be told without times.
         keys = [at for at, coded in enumerate(self._coded[: min(serials) + 1]) if coded.key][-2:]
         span = self._coded[keys[0] : max(serials) + 1 + MAX_REORDER]
-        whole = not any(coded.damaged and not coded.droppable or coded.shows and not coded.emitted for coded in span)
+        whole = not any(
+            (coded.damaged and not coded.droppable) or (coded.shows and not coded.emitted) for coded in span
+        )
         return whole and not any(self._coded[serial].damaged for serial in serials)

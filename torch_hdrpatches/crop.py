@@ -11,9 +11,9 @@ from .frames import Box, Plane
 DARK_MARGIN = 0.02
 """Luma codes up to this share of the code range above black count as black: noise and ringing stay below it."""
 DARK_SHARE = 0.98
-"""A row or column is a bar where at least this share of its pixels is black: a stray bright pixel does not make a picture."""
+"""A row or column is a bar where at least this share of its pixels is black: a stray bright pixel changes nothing."""
 SURE = 4
-"""With fewer pictures than this only what is black on opposite sides alike is taken for bars: it may be a dark scene."""
+"""With fewer pictures than this only what is black on opposite sides alike is a bar: they may be of one dark scene."""
 EDGE = 2
 """Rows or columns left out beside a bar: compression and scaling smear the bar's edge into the picture."""
 MIN_SHARE = 0.2

@@ -71,8 +71,8 @@ class OldLanczos:
 
     def __call__(self, frames: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
         """See ``Degrade``."""
-        height, width = frames.shape[-2:]
-        return separable(frames, *(_picked(length, scale) for length in (height, width)))
+        shrunk_size(frames, scale)
+        return separable(frames, *(_picked(length, scale) for length in frames.shape[-2:]))
 
 
 def shrunk_size(frames: Tensor, scale: int) -> tuple[int, int]:

@@ -27,9 +27,7 @@ def processes(workers: int) -> Executor[Item, Result]:
     return partial(_in_processes, workers)
 
 
-def _in_processes(
-    workers: int, work: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, Result]]:
+def _in_processes(workers: int, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
     remaining = iter(items)
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     running: dict[Future[Result], Item] = {}

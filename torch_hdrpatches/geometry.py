@@ -8,8 +8,8 @@ import numpy as np
 
 from .facts import Facts
 from .frames import Box, Plane, Planes
-from .recipe import Sampling
 from .resample import resample, working_size
+from .settings import Sampling
 
 
 @dataclass(frozen=True, slots=True)

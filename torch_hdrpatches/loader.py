@@ -19,6 +19,9 @@ STATE_VERSION = 1
 LAP = 1 << 20
 """A rank that runs short of epoch e draws on from epoch e + LAP, then e + 2 LAP: samples that no epoch repeats."""
 
+EMPTY_GROUPS = 32
+"""A stream is taken for empty after this many groups without a sample, and not before a whole epoch of them."""
+
 
 class Source(Protocol):
     """What a loader reads: ``HDRPatchDataset``, or the dataset that ``read_shards`` returns."""
@@ -226,8 +229,8 @@ class PatchLoader:
                 skip = 0
                 group += 1
                 empty = 0 if mixed else empty + 1
-                if empty > groups:
-                    raise NoSamplesError(f"{empty * self.shuffle_runs} runs in a row gave no sample")
+                if empty > max(groups, EMPTY_GROUPS):
+                    raise NoSamplesError(f"{empty} groups of {self.shuffle_runs} runs in a row gave no sample")
 
     def _groups(self, epoch: int, groups: range) -> Iterator[list[_Placed]]:
         """The mixed samples of groups of items."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import struct
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import av
 from av.filter import Graph
@@ -15,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from .color import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS
+from .logs import logged
 
 MIN_PEAK, MAX_PEAK = 1.0, 10_000.0
 """cd/m2 between which a peak can be meant: no display is mastered on below, and PQ ends above."""
@@ -22,7 +23,6 @@ MIN_PEAK, MAX_PEAK = 1.0, 10_000.0
 SIDE_DATA_NUMBERS = range(64)
 """Numbers that FFmpeg's AVFrameSideDataType may take."""
 
-_capturing = threading.Lock()
 _chroma_location = re.compile(r"\bcl:(\w+)")
 
 
@@ -82,12 +82,17 @@ def metadata_of(frame: VideoFrame, stream: VideoStream) -> Metadata:
 
 def _side_data(frame: VideoFrame, stream: VideoStream) -> dict[str, bytes]:
     try:
-        return {item.type.name: bytes(item) for item in frame.side_data}
+        return _payloads(frame)
     except ValueError:
         # PyAV 18 refuses all side data if it has no name for one of them: take those away and look again.
-        unnamed = [number for number in SIDE_DATA_NUMBERS if number not in {kind.value for kind in Type}]
+        named = [int(kind.value) for kind in Type]
+        unnamed = [number for number in SIDE_DATA_NUMBERS if number not in named]
         bare = _filtered(frame, stream, [("sidedata", f"mode=delete:type={number}") for number in unnamed])
-        return {item.type.name: bytes(item) for item in bare.side_data}
+        return _payloads(bare)
+
+
+def _payloads(frame: VideoFrame) -> dict[str, bytes]:
+    return {kind.name: bytes(data) for kind in Type if (data := frame.side_data.get(kind)) is not None}
 
 
 def _filtered(frame: VideoFrame, stream: VideoStream, filters: list[tuple[str, str]]) -> VideoFrame:
@@ -95,7 +100,7 @@ def _filtered(frame: VideoFrame, stream: VideoStream, filters: list[tuple[str, s
     steps = [graph.add_buffer(template=stream, time_base=stream.time_base)]
     steps += [graph.add(name, arguments) for name, arguments in filters]
     steps.append(graph.add("buffersink"))
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         before.link_to(after)
     graph.configure()
     graph.push(frame)
@@ -105,18 +110,9 @@ def _filtered(frame: VideoFrame, stream: VideoStream, filters: list[tuple[str, s
 
 
 def _location(frame: VideoFrame, stream: VideoStream) -> str:
-    """Chroma location by FFmpeg's name, empty if unspecified. PyAV 18 has no attribute for it, but ``showinfo`` logs it."""
-    with _capturing:
-        level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
-        av.logging.set_level(av.logging.INFO)
-        av.logging.set_skip_repeated(False)
-        try:
-            # Of all threads: what others log meanwhile would otherwise go to the terminal.
-            with av.logging.Capture(local=False) as lines:
-                _filtered(frame, stream, [("showinfo", "checksum=0")])
-        finally:
-            av.logging.set_skip_repeated(skips)
-            av.logging.set_level(level)
+    """Where chroma sits, by FFmpeg's name, empty if unspecified: PyAV 18 does not say, but ``showinfo`` logs it."""
+    with logged() as lines:
+        _filtered(frame, stream, [("showinfo", "checksum=0")])
     found = [match[1] for _, name, text in lines if "showinfo" in name and (match := _chroma_location.search(text))]
     return found[0] if found and found[0] in CHROMA_LOCATIONS.values() else ""
 

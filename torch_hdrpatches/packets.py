@@ -162,7 +162,10 @@ def _top_layer(extradata: bytes) -> int | None:
         return next((u.payload >> 1 & 7 for u in _hevc_units(extradata, 0) if u.type == HEVC_SPS), None)
     at = 23
     for _ in range(extradata[22] if len(extradata) > 22 else 0):
-        nal_type, count = int.from_bytes(extradata[at : at + 1], "big") & 63, int.from_bytes(extradata[at + 1 : at + 3], "big")
+        nal_type, count = (
+            int.from_bytes(extradata[at : at + 1], "big") & 63,
+            int.from_bytes(extradata[at + 1 : at + 3], "big"),
+        )
         at += 3
         for _ in range(count):
             if nal_type == HEVC_SPS and at + 4 < len(extradata):

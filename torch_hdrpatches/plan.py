@@ -8,8 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from .recipe import Movie, Recipe
+from .recipe import Recipe
 from .rng import rng_at, uniform_at
+from .settings import Movie
 
 SLOTS_PER_RUN = 8
 """Neighbouring slots decoded in one sweep: long enough that the one pre-roll of a run does not matter."""

@@ -50,7 +50,7 @@ def planes_of(frame: VideoFrame) -> Planes:
 
 
 def _view(plane: VideoPlane, bits: int) -> Plane:
-    codes = np.frombuffer(plane, np.uint8 if bits == 8 else np.dtype("<u2"))
+    codes: Plane = np.frombuffer(memoryview(plane), np.dtype(np.uint8) if bits == 8 else np.dtype("<u2"))
     codes = codes.reshape(plane.height, -1)
     codes.flags.writeable = False
     return codes

@@ -9,161 +9,27 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from .errors import RecipeError
-
-Probability = Annotated[float, Field(gt=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Sampling(_Section):
-    """Which moments of a movie are looked at."""
-
-    timestamps_per_movie: int = Field(3000, ge=1)
-    """Evenly spaced slots of a movie; ``movies.timestamps`` overrides it for one movie."""
-    jitter: float = Field(0.0, ge=0, le=1)
-    """0: slot k sits at k × duration / n in every epoch; 1: anywhere in its slot, anew per epoch."""
-    frames: int = Field(7, ge=1)
-    """Consecutive frames of a window; odd, so that one of them is the centre."""
-    frame_size: tuple[int, int] | Literal["native"] = (1920, 1080)
-    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept; ``"native"``: as decoded."""
-    crop_black_bars: bool = True
-    """Keep crops inside the active picture."""
-    max_attempts: int = Field(10, ge=1)
-    """Windows tried per slot before it is given up."""
-    retry_skip: float = Field(2.0, gt=0)
-    """Seconds from a refused window to the next attempt; near is cheap, that stretch is being decoded anyway."""
-    max_scene_change: float = Field(45.0, gt=0)
-    """Mean absolute luma difference, 8-bit SDR codes, first to last frame, above which a window is refused."""
-    max_consecutive_rejects: int = Field(1000, ge=1)
-    """Slots in a row without a sample after which the stream stops with an error."""
-
-    @model_validator(mode="after")
-    def _odd(self) -> Self:
-        if self.frames % 2 == 0:
-            raise ValueError(f"frames is {self.frames}, expected an odd number: a window has a centre")
-        return self
+from .settings import (
+    BUILT_IN_FORMATS,
+    Accept,
+    Category,
+    Crop,
+    Format,
+    Movie,
+    Name,
+    Sampling,
+    Section,
+    Shards,
+    Tonemap,
+)
 
 
-class Tonemap(_Section):
-    """How HDR light becomes SDR codes; one static curve per movie."""
-
-    curve: Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"] = "mobius"
-    reference_white: float = Field(100.0, gt=0)
-    """cd/m2 that becomes 1.0 before the curve: 100 as in the old chain, 203 after BT.2408."""
-    peak: Annotated[float, Field(gt=0, le=10000)] | Literal["auto"] = "auto"
-    """cd/m2 that the curve brings to SDR white; ``"auto"``: MaxCLL, else mastering peak, else 1000."""
-    desat: float = Field(2.0, ge=0)
-    """Luminance, in units of reference white, above which colours are desaturated; 0: never."""
-    hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
-    """HLG display rendering: per channel as zscale does by default, or on luminance as BT.2100 has it."""
-
-
-class Crop(_Section):
-    """Where a patch is cut."""
-
-    candidates: int = Field(1, ge=1, le=64)
-    """Take the most detailed of this many random boxes; 1 is plain random."""
-
-
-Bounds = tuple[float, float]
-
-
-class Accept(_Section):
-    """Measures that a patch must have; a refused patch is drawn again elsewhere in the same window."""
-
-    entropy: float | Bounds | None = None
-    """Bits per pixel, 0 to 8: at least this much, or between two bounds."""
-    sharpness: float | Bounds | None = None
-    """Variance of the Laplacian of 8-bit luma: at least, or between."""
-    mean_luma: float | Bounds | None = None
-    """8-bit code: at least, or between."""
-    clipped: float | Bounds | None = None
-    """Share of clipped pixels, 0 to 1: at most, or between."""
-    motion: float | Bounds | None = None
-    """8-bit codes per frame: at least, or between."""
-
-    def bounds(self) -> dict[str, Bounds]:
-        """Measure to (lowest, highest) allowed value, for the measures that are bounded."""
-        found: dict[str, Bounds] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, tuple):
-                found[name] = value
-            elif value is not None:
-                found[name] = (0.0, value) if name == "clipped" else (value, float("inf"))
-        return found
-
-
-class Format(_Section):
-    """A named patch size."""
-
-    gt: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
-    """Height, width of the ground truth in pixels; both divisible by ``scale``."""
-    scale: int = Field(3, ge=1)
-    """``lq`` is this many times smaller."""
-
-    @model_validator(mode="after")
-    def _divisible(self) -> Self:
-        if self.gt[0] % self.scale or self.gt[1] % self.scale:
-            raise ValueError(f"gt is {self.gt[0]}x{self.gt[1]}, expected multiples of scale {self.scale}")
-        return self
-
-
-BUILT_IN_FORMATS: Mapping[str, Format] = {
-    "small_540": Format(gt=(540, 540)),
-    "medium_169": Format(gt=(405, 720)),
-    "large_720": Format(gt=(720, 720)),
-    "xlarge_1440": Format(gt=(810, 1440)),
-    "fullhd_1920": Format(gt=(1080, 1920)),
-}
-
-
-class Category(_Section):
-    """A named set of samples with its own mix of formats."""
-
-    formats: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    """Format name to weight; weights need not sum to one."""
-    target: int | None = Field(None, ge=1)
-    """Samples after which an export has enough of this category."""
-
-
-def _probabilities(value: object) -> object:
-    return dict.fromkeys(value, 1.0) if isinstance(value, (list, tuple)) else value
-
-
-class Movie(_Section):
-    """A video file, the categories it gives, and what to assume where it says nothing."""
-
-    path: str
-    """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens."""
-    name: str | None = Field(None, pattern=r"^[a-z0-9_-]+$", max_length=40)
-    """Unique; made from the file name when absent."""
-    categories: Annotated[dict[str, Probability], BeforeValidator(_probabilities)] = Field(min_length=1)
-    """Names, or name to the probability that a slot gives this category."""
-    timestamps: int | None = Field(None, ge=1)
-    """Slots of this movie instead of ``sampling.timestamps_per_movie``."""
-    assume: dict[Literal["transfer", "primaries", "matrix", "range", "chroma_location", "scan"], str] = {}
-    """Colour tags for files that carry none, e.g. ``{ transfer = "pq" }``; what the file does say wins."""
-
-
-class Shards(_Section):
-    """How an export is cut into files."""
-
-    runs: int = Field(32, ge=1)
-    """Runs of neighbouring slots per shard: the unit of work, of resume, and of loss at an interruption."""
-    codec: Literal["png", "webp", "jxl", "qoi", "npy"] = "png"
-    """How pictures are stored; all are lossless."""
-
-
-class Recipe(_Section):
+class Recipe(Section):
     """Everything that decides what is sampled. Two equal recipes give the same bytes."""
 
     seed: int = 0
@@ -187,7 +53,9 @@ class Recipe(_Section):
         for index, movie in enumerate(self.movies):
             for name in movie.categories:
                 if name not in self.categories:
-                    raise ValueError(f"movies.{index}.categories: unknown category {name!r}, {_one_of(self.categories)}")
+                    raise ValueError(
+                        f"movies.{index}.categories: unknown category {name!r}, {_one_of(self.categories)}"
+                    )
         if self.sampling.frame_size != "native":
             for name in {name for spec in self.categories.values() for name in spec.formats}:
                 self._fits(name, formats[name], *self.sampling.frame_size)

@@ -17,8 +17,9 @@ from .facts import Facts
 from .frames import Box, Plane, Planes, Window
 from .geometry import Geometry
 from .measures import Measures, measure, sharpness
-from .recipe import Format, Recipe
+from .recipe import Recipe
 from .rng import rng_at, uniform_at
+from .settings import Format
 from .tonemap import Grader, ToneSettings, peak_nits
 
 Output: TypeAlias = Literal["sdr", "hdr", "both"]

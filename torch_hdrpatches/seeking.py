@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from fractions import Fraction
 
 from av.video.frame import VideoFrame
@@ -11,26 +11,31 @@ from av.video.frame import VideoFrame
 from .errors import DamagedMovieError, WindowError
 from .facts import Facts
 from .source import MAX_REORDER, PAST_END_SECONDS, Coded, Counters, Source, Timed
+from .stretch import Stretch
 
 READ_AHEAD = 24
+"""Packets that are read at a time."""
 PATIENCE_SECONDS = 5
 """So far is read on, rather than sought, where the container has no index to say whether a keyframe lies between."""
+MAX_SEEKS = 12
+"""Attempts, each further back than the one before, to land at or before a time; then it is read from the beginning."""
 
 
 class SeekingReader:
     """One open container and its decoder. What it gives does not depend on what it gave before, only its cost does."""
 
     def __init__(self, source: Source, facts: Facts, counters: Counters) -> None:
-        self._source, self._facts, self._counters = source, facts, counters
-        self._second = 1 / self._source.time_base
+        self._source, self._counters = source, counters
+        self._second = 1 / source.time_base
         self._start = round(Fraction(facts.start) * self._second)
+        self._frame_lasts = self._second / Fraction(facts.fps or 24)
         self._generous = False
         """Windows follow each other so closely that what lies just behind one is not dropped."""
         self._clear()
-        first = self._read()
-        if first is None:
+        self._read()
+        if not self._stretch.packets:
             raise DamagedMovieError(source.path, "holds no keyframe")
-        self._first = (first.pts, first.dts)
+        self._first = self._stretch.packets[0]
         self._seek_to_start()  # Matroska reads its index at the first seek only
 
     def pictures(self, seconds: float, frames: int) -> list[Timed]:
@@ -40,64 +45,50 @@ class SeekingReader:
         """
         target = self._start + Fraction(seconds) * self._second
         wanted = self._plan(target, frames, fresh=False)
-        if not self._decode(wanted, self._keyframe_of(wanted[0]), drop=True):
+        if not self._decode(wanted, self._stretch.keyframe_of(wanted[0]), drop=True):
             wanted = self._plan(target, frames, fresh=True)
-            self._decode(wanted, self._keyframe_of(wanted[0]), drop=True)
-        if not self._sound(wanted):
-            # Once more from one keyframe further back and without dropping: this attempt depends on the file only.
+            self._decode(wanted, self._stretch.keyframe_of(wanted[0]), drop=True)
+        if not self._is_whole(wanted):
+            # Once more from one keyframe further back and without dropping: this attempt depends on the file alone.
             wanted = self._plan(target, frames, fresh=True, back=True)
-            self._decode(wanted, self._stretch[0], drop=False)
-            if not self._sound(wanted):
+            self._decode(wanted, self._stretch.packets[0], drop=False)
+            if not self._is_whole(wanted):
                 raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
-        return [Timed(_time(coded) / self._second, self._kept[coded.serial]) for coded in wanted]
+        return [Timed(coded.time / self._second, self._kept[coded.serial]) for coded in wanted]
 
-    # Which pictures: known from the packets alone
+    # Which pictures: the packets tell
 
     def _plan(self, target: Fraction, frames: int, *, fresh: bool, back: bool = False) -> list[Coded]:
         half = frames // 2
-        reach = math.floor(target - half * self._second / Fraction(self._facts.fps or 24))
+        reach = math.floor(target - half * self._frame_lasts)
         if fresh or self._must_seek(reach):
             self._seek(reach)
-            if back:
-                self._seek(self._before())
+        if back and not self._at_start():
+            self._seek(self._stretch.before())
         while True:
-            shown = self._shown()
-            times = [_time(coded) for coded in shown]
-            after = bisect_left(times, target)
-            centre = after - 1 if after and (after == len(times) or target - times[after - 1] <= times[after] - target) else after
-            low = centre - half
-            if low < 0 and self._at_start():
-                low = 0
-            high = low + max(frames - 1, half + 1)
-            if low >= 0 and self._settled(times, high):
+            shown = self._stretch.shown(from_start=self._at_start())
+            times = [coded.time for coded in shown]
+            low = _nearest(times, target) - half
+            if self._at_start():
+                low = max(low, 0)
+            if low >= 0 and self._is_settled(times, low + max(frames - 1, half + 1)):
                 return shown[low : low + frames]
             if not self._ended and (low >= 0 or not times or times[-1] <= target):
                 self._read_on()
-                continue
-            if self._ended and times and target > times[-1] + PAST_END_SECONDS * self._second:
-                raise WindowError("past_end", f"{self._source.path} ends at {float((times[-1] - self._start) / self._second):.3f} s")
-            if self._ended and low >= 0:
+            elif self._ended and times and target > times[-1] + PAST_END_SECONDS * self._second:
+                last = float((times[-1] - self._start) / self._second)
+                raise WindowError("past_end", f"{self._source.path} ends at {last:.3f} s")
+            elif self._ended and min(low, len(shown) - frames) >= 0:
                 low = min(low, len(shown) - frames)
-            if low >= 0:
                 return shown[low : low + frames]
-            if self._at_start():
+            elif self._at_start():
                 raise WindowError("too_short", f"{self._source.path} has {len(shown)} pictures")
-            self._seek(self._before())
+            else:
+                self._seek(self._stretch.before())
 
-    def _shown(self) -> list[Coded]:
-        """The pictures of the stretch in presentation order; those before its keyframe belong to the stretch before."""
-        floor = _time(self._stretch[0]) if self._stretch and not self._at_start() else -math.inf
-        shown = [c for c in self._stretch if c.shows and c.pts is not None and c.pts >= floor]
-        return sorted(shown, key=lambda c: (_time(c), c.serial))
-
-    def _settled(self, times: list[int], high: int) -> bool:
-        """Nothing that is still to be read can be presented before the picture at ``high``."""
-        return high < len(times) and len(times) - bisect_left(times, times[high] + 1) > MAX_REORDER
-
-    def _keyframe_of(self, coded: Coded) -> Coded:
-        """The latest keyframe from which ``coded`` can be decoded: leading pictures need the one before theirs."""
-        keys = (c for c in reversed(self._stretch) if c.key and c.serial <= coded.serial and _time(c) <= _time(coded))
-        return next(keys, self._stretch[0])
+    def _is_settled(self, times: list[int], high: int) -> bool:
+        """Nothing that is still to be read can be presented up to the picture at ``high``."""
+        return high < len(times) and len(times) - bisect_right(times, times[high]) > MAX_REORDER
 
     # Reading and seeking
 
@@ -107,7 +98,6 @@ class SeekingReader:
             self._ended = True
         else:
             self._stretch.append(coded)
-            self._newest = max(self._newest, coded.pts if coded.pts is not None else self._newest)
         return coded
 
     def _read_on(self) -> None:
@@ -117,58 +107,59 @@ class SeekingReader:
 
     def _clear(self) -> None:
         """Forget what was read and decoded."""
-        self._stretch: list[Coded] = []
-        """What was read since the last seek, without gaps, beginning with a keyframe."""
+        self._stretch = Stretch()
+        """What was read since the last seek."""
         self._ended = False
-        self._newest: float = -math.inf
+        """There is nothing behind the stretch."""
         self._kept: dict[int, VideoFrame] = {}
         """Frames from the first picture of the last window on, by serial."""
         self._began = self._next = -1
+        """Serials: the keyframe with which the decoder began, and the packet that it takes next."""
         self._drained = False
 
     def _at_start(self) -> bool:
-        return bool(self._stretch) and (self._stretch[0].pts, self._stretch[0].dts) == self._first
-
-    def _before(self) -> int:
-        """A time that lies before the stretch."""
-        return min(t for t in (self._stretch[0].pts, self._stretch[0].dts) if t is not None) - 1
+        """The stretch begins with the movie."""
+        first = self._stretch.packets[0] if self._stretch.packets else None
+        return first is not None and (first.pts, first.dts) == (self._first.pts, self._first.dts)
 
     def _must_seek(self, reach: int) -> bool:
-        if not self._stretch or reach < _time(self._stretch[0]):
+        if not self._stretch.packets or reach < self._stretch.packets[0].time:
             return not self._at_start()
-        if self._ended or reach <= self._newest:
+        if self._ended or reach <= self._stretch.newest:
             return False
         index = self._source.stream.index_entries
         at = index.search_timestamp(reach - self._index_lag())
-        if at >= 0 and index[at].timestamp > self._newest:
-            return True
-        if len(index) and index[-1].timestamp > self._newest:
-            return False
-        return reach - self._newest > PATIENCE_SECONDS * self._second
+        if at >= 0 and index[at].timestamp > self._stretch.newest:
+            return True  # there is a keyframe between
+        if len(index) and index[-1].timestamp > self._stretch.newest:
+            return False  # there is none, as the index goes on and does not say so
+        return reach - self._stretch.newest > PATIENCE_SECONDS * self._second
 
     def _index_lag(self) -> int:
-        """MP4 indexes decoding times, Matroska presentation times."""
+        """How much earlier the index dates a keyframe: MP4 by decoding time, Matroska by presentation time."""
         index = self._source.stream.index_entries
-        return max(0, (self._first[0] or 0) - index[0].timestamp) if len(index) else 0
+        return max(0, self._first.time - index[0].timestamp) if len(index) else 0
 
     def _seek(self, time: int) -> None:
-        """Begin a new stretch at a keyframe presented at or before ``time``, or with the movie."""
+        """Begin a new stretch at a keyframe that is presented at or before ``time``, or with the movie."""
         aim = time - self._index_lag()
-        for attempt in range(12):
+        for attempt in range(MAX_SEEKS):
             if not self._source.seek(aim):
                 break
             self._clear()
             first = self._read()
-            if first is not None and (_time(first) <= time or self._at_start()):
+            if first is not None and (first.time <= time or self._at_start()):
                 return
-            aim = min(aim - 1, self._before() if first is not None else aim) - round(self._second * (2**attempt - 1))
+            landed = self._stretch.before() if first is not None else aim
+            aim = min(aim - 1, landed) - round(self._second * (2**attempt - 1))
         self._seek_to_start()
 
     def _seek_to_start(self) -> None:
-        pts, dts = self._first
-        if self._source.seek(min(t for t in (pts, dts) if t is not None)):
+        times = [time for time in (self._first.pts, self._first.dts) if time is not None]
+        if times and self._source.seek(min(times)):
             self._clear()
-            if self._read() is not None and self._at_start():
+            self._read()
+            if self._at_start():
                 return
         self._source.reopen()
         self._clear()
@@ -177,42 +168,47 @@ class SeekingReader:
     # Decoding
 
     def _decode(self, wanted: list[Coded], keyframe: Coded, *, drop: bool) -> bool:
-        """Decode until all of ``wanted`` are kept, or cannot come any more; False if their packets are gone."""
+        """Decode until all of ``wanted`` are kept or cannot come any more; False if their packets are gone."""
         serials = {coded.serial for coded in wanted}
+        first, last = wanted[0].time, wanted[-1].time
         missing = [coded for coded in wanted if coded.serial not in self._kept]
-        if missing and not (self._began <= keyframe.serial < self._next and all(self._can_come(c) for c in missing)):
-            self._generous |= any(c.packet is None and not c.fed and c.serial < self._next for c in missing)
+        goes_on = self._began <= keyframe.serial < self._next and all(self._can_come(coded) for coded in missing)
+        if missing and not goes_on:
+            self._generous |= any(coded.packet is None and not coded.fed for coded in missing)
             if keyframe.packet is None:
                 return False
             self._source.flush()
             self._began = self._next = keyframe.serial
             self._drained = False
-        first, last = _time(wanted[0]), _time(wanted[-1])
-        passed = False
-        while not passed and not serials <= self._kept.keys():
+        behind = 0
+        while not serials <= self._kept.keys() and behind <= MAX_REORDER and not self._drained:
             coded = self._upcoming()
             if coded is None:
-                self._drained = True
                 frames = self._source.drain()
-            elif drop and coded.droppable and coded.serial not in serials and not (self._generous and _time(coded) > last):
+                self._drained = True
+            elif (
+                drop and coded.droppable and coded.serial not in serials and not (self._generous and coded.time > last)
+            ):
                 coded.packet = None
                 self._counters.packets_dropped += 1
                 continue
             else:
                 frames = self._source.decode(coded)
-                passed = coded.serial > wanted[-1].serial + 4 * MAX_REORDER
             for serial, frame in frames:
-                emitted = self._known(serial)
-                if emitted is None:
-                    continue
-                emitted.emitted = True
-                emitted.damaged |= frame.is_corrupt
-                if _time(emitted) >= first:
+                emitted = self._stretch.get(serial)
+                if emitted is not None:
+                    emitted.emitted = True
+                    emitted.damaged |= frame.is_corrupt
                     self._kept[serial] = frame
-                passed |= _time(emitted) > last
-            passed |= self._drained
-        self._forget(first, keyframe)
+                    behind += emitted.time > last
+            # Pictures before the window are only passed through; dropping them here frees their memory at once.
+            self._kept = {serial: frame for serial, frame in self._kept.items() if self._is_from(serial, first)}
+        self._stretch.forget_before(keyframe)
         return True
+
+    def _is_from(self, serial: int, time: int) -> bool:
+        coded = self._stretch.get(serial)
+        return coded is not None and coded.time >= time
 
     def _can_come(self, coded: Coded) -> bool:
         if coded.fed:
@@ -221,44 +217,19 @@ class SeekingReader:
 
     def _upcoming(self) -> Coded | None:
         """The next packet for the decoder."""
-        coded = self._known(self._next) or self._read()
+        coded = self._stretch.get(self._next) or self._read()
         if coded is not None:
             self._next = coded.serial + 1
         return coded
 
-    def _known(self, serial: int) -> Coded | None:
-        at = serial - self._stretch[0].serial
-        return self._stretch[at] if 0 <= at < len(self._stretch) else None
-
-    def _forget(self, first: int, keyframe: Coded) -> None:
-        """Keep no pictures before ``first`` and no packets before the keyframe."""
-        self._kept = {serial: frame for serial, frame in self._kept.items() if self._is_kept(serial, first)}
-        del self._stretch[: keyframe.serial - self._stretch[0].serial]
-
-    def _is_kept(self, serial: int, first: int) -> bool:
-        coded = self._known(serial)
-        return coded is not None and _time(coded) >= first
-
-    def _sound(self, wanted: list[Coded]) -> bool:
-        """All of ``wanted`` came out whole, and nothing that they are predicted from is damaged or lost."""
-        first, last = wanted[0], wanted[-1]
-        for coded in self._stretch:
-            if coded.emitted and not coded.shows and _time(first) <= _time(coded) <= _time(last):
-                return False
-        return all(coded.serial in self._kept and not self._tainted(coded, first) for coded in wanted)
-
-    def _tainted(self, coded: Coded, first: Coded) -> bool:
-        if coded.damaged:
-            return True
-        keyframe = self._keyframe_of(coded)
-        for past in self._stretch[keyframe.serial - self._stretch[0].serial :]:
-            if past.serial >= coded.serial:
-                return False
-            lost = past.fed and past.shows and not past.emitted and _time(keyframe) <= _time(past) < _time(first)
-            if (past.damaged or lost) and not past.droppable:
-                return True
-        return False
+    def _is_whole(self, wanted: list[Coded]) -> bool:
+        return all(coded.serial in self._kept for coded in wanted) and self._stretch.is_sound(wanted)
 
 
-def _time(coded: Coded) -> int:
-    return coded.pts if coded.pts is not None else coded.dts if coded.dts is not None else 0
+def _nearest(times: list[int], target: Fraction) -> int:
+    """Index of the time nearest to ``target``, the earlier of two; 0 if there are none."""
+    after = bisect_left(times, target)
+    if after and (after == len(times) or target - times[after - 1] <= times[after] - target):
+        # Of several pictures at one time the first is meant.
+        return bisect_left(times, times[after - 1])
+    return after

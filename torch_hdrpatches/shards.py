@@ -194,7 +194,9 @@ def shards_of(source: str | Path | Iterable[str | Path], category: str | None = 
     if category:
         found = [tar for tar in found if Path(tar).name.startswith(f"{category}-")]
     if not found:
-        raise ShardError(f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else ""))
+        raise ShardError(
+            f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else "")
+        )
     return tuple(found)
 
 

@@ -1,34 +1,25 @@
-"""One video stream of one file, opened with everything hostile switched off: its packets, classified, and its pictures."""
+"""One video stream of one file: its packets in decoding order, and the decoder for them."""
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import av
-from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Discard, Disposition
+from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from .errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
+from .container import MAX_PIXELS, choose_stream, open_container
 from .packets import Classifier
-
-FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
-"""Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""
 
 NO_TIMESTAMPS = 0x80
 """AVFMT_NOTIMESTAMPS of libavformat/avformat.h."""
-
-MAX_PIXELS = 16384 * 16384
 MAX_REORDER = 16
-"""A picture is preceded in decoding order by at most this many that follow it in presentation (H.264, H.265: DPB size)."""
+"""At most so many pictures precede one in decoding order and follow it in presentation (H.264, H.265: DPB size)."""
 PAST_END_SECONDS = 1
 """So far behind the last picture a time still means the last window."""
 MAX_READ_ERRORS = 16
@@ -37,7 +28,7 @@ MAX_READ_ERRORS = 16
 
 @dataclass(slots=True)
 class Coded:
-    """A packet, and what can be said of its picture without decoding it."""
+    """A packet, what can be said of its picture without decoding it, and what became of it."""
 
     serial: int
     """Its place in the order of reading; also the pts under which the decoder knows it."""
@@ -48,15 +39,20 @@ class Coded:
     duration: int
     key: bool
     shows: bool
-    """A picture comes out for it: it is not discarded by an edit list, not hidden, and no leading picture without past."""
+    """A picture comes out for it: it is not cut by an edit list, not hidden, and no leading picture without past."""
     droppable: bool
     """No other picture refers to it."""
-    damaged: bool = False
-    """It could not be read, or not be decoded."""
+    damaged: bool
+    """It could not be read, or not be decoded, or its picture is flagged as corrupt."""
     fed: bool = False
     """It was given to the decoder."""
     emitted: bool = False
     """Its picture came out of the decoder."""
+
+    @property
+    def time(self) -> int:
+        """When its picture is presented, in time base units, as far as the container says."""
+        return self.pts if self.pts is not None else self.dts if self.dts is not None else 0
 
 
 @dataclass(slots=True)
@@ -78,12 +74,19 @@ class Timed(NamedTuple):
 
 
 class Source:
-    """The packets of one video stream in decoding order, and the decoder for them."""
+    """The packets of one video stream in decoding order, and the decoder for them.
+
+    Args:
+        path: a local file.
+        stream: index of the stream; None: the main one.
+        counters: where seeks, packets and frames are counted.
+        threads: of the decoder.
+        strict: what cannot be decoded is an error, rather than a guess; metadata is kept from the decoder.
+    """
 
     def __init__(self, path: str, stream: int | None, counters: Counters, *, threads: int, strict: bool) -> None:
         self.path = path
-        self._index, self._counters, self._threads = stream, counters, threads
-        self._strict = strict
+        self._index, self._counters, self._threads, self._strict = stream, counters, threads, strict
         self._serial = 0
         self._open()
 
@@ -111,17 +114,20 @@ class Source:
         if decoder == "libdav1d":
             options["max_frame_delay"] = "1"  # else it delays pictures by as many threads as it has
         if decoder == "hevc" and self._strict:
-            options["err_detect"] = "explode"  # else a slice that cannot be decoded leaves a hole in a picture, unsaid
+            options["err_detect"] = "explode"  # else a slice that cannot be decoded leaves a hole, and nothing says so
         return options
 
     def _begin(self) -> None:
         """What follows comes from elsewhere in the stream."""
-        self._packets: Iterator[Packet[VideoStream]] = self.container.demux(self.stream)
+        self._packets = self._demuxed()
         self._classifier.reset()
-        self._begun = False
         self._first_pts: int | None = None
         """Presentation time of the keyframe with which it begins."""
+        self._begun = False
         self._errors = 0
+
+    def _demuxed(self) -> Iterator[Packet[VideoStream]]:
+        return self.container.demux(self.stream)
 
     def __enter__(self) -> Source:
         return self
@@ -145,50 +151,49 @@ class Source:
 
     def reopen(self) -> None:
         """Go to the beginning of a file that cannot be sought."""
+        self._counters.seeks += 1
         self.close()
         self._open()
 
     def read(self) -> Coded | None:
-        """The next packet, the first after opening or seeking being a keyframe; None where nothing can be read any more."""
+        """The next packet, beginning with a keyframe after opening or seeking; None where nothing more can be read."""
         while self._errors < MAX_READ_ERRORS:
             try:
                 packet = next(self._packets, None)
             except (FFmpegError, OSError):
                 # The generator ends with its first exception; the demuxer itself can go on behind the damage.
-                self._packets = self.container.demux(self.stream)
+                self._packets = self._demuxed()
                 self._errors += 1
                 if self._begun:
-                    return self._numbered(Coded(0, None, None, None, 0, False, False, False, damaged=True))
+                    return self._next(None)
                 continue
             if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
-                return None
+                return None  # PyAV ends with an empty packet
             self._errors = 0
-            if not self._begun and not packet.is_keyframe:
-                continue
-            coded = self._numbered(self._coded(packet))
-            if not self._begun:
-                self._begun, self._first_pts = True, coded.pts
-            return coded
+            if self._begun or packet.is_keyframe:
+                return self._next(packet)
         return None
 
-    def _numbered(self, coded: Coded) -> Coded:
-        coded.serial = self._serial
-        self._serial += 1
-        return coded
-
-    def _coded(self, packet: Packet[VideoStream]) -> Coded:
+    def _next(self, packet: Packet[VideoStream] | None) -> Coded:
+        serial, self._serial = self._serial, self._serial + 1
+        if packet is None:
+            return Coded(serial, None, None, None, 0, key=False, shows=False, droppable=False, damaged=True)
         kind = self._classifier.kind(packet)
+        if not self._begun:
+            self._begun, self._first_pts = True, packet.pts
         # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
-        leading = not self._classifier.tells_leading and None not in (packet.pts, self._first_pts) and self._begun
+        leads = packet.pts is not None and self._first_pts is not None and packet.pts < self._first_pts
+        hidden = packet.is_discard or (leads and not self._classifier.tells_leading)
         return Coded(
-            serial=0,
+            serial=serial,
             packet=packet,
             pts=packet.pts,
             dts=packet.dts,
             duration=packet.duration or 0,
             key=packet.is_keyframe,
-            shows=kind.shows and not packet.is_discard and not (leading and packet.pts < self._first_pts),
-            droppable=kind.droppable,
+            # What a damaged packet says of itself is not believed.
+            shows=(kind.shows or packet.is_corrupt) and not hidden,
+            droppable=kind.droppable and not packet.is_corrupt,
             damaged=packet.is_corrupt,
         )
 
@@ -197,14 +202,14 @@ class Source:
         packet, coded.packet = coded.packet, None
         if packet is None:
             return []
-        # Decoders pass pts through untouched, so that a frame tells its packet even where the file's pts lie.
+        # Decoders hand pts through, so that a frame names its packet even where the file's pts are wrong or missing.
         packet.pts = coded.serial
         if self._strict:
             self._classifier.mute(packet)
         coded.fed = True
         self._counters.packets_fed += 1
         try:
-            return self._numbered_frames(packet)
+            return self._frames(packet)
         except FFmpegError:
             coded.damaged = True
             return []
@@ -212,11 +217,11 @@ class Source:
     def drain(self) -> list[tuple[int, VideoFrame]]:
         """What is left in the decoder; it takes no packets after this until :meth:`flush`."""
         try:
-            return self._numbered_frames(None)
-        except FFmpegError:  # it is drained already, or what is left in it is damaged: nothing more comes out
+            return self._frames(None)
+        except FFmpegError:  # it is drained already, or what is left is damaged: nothing more comes out
             return []
 
-    def _numbered_frames(self, packet: Packet[VideoStream] | None) -> list[tuple[int, VideoFrame]]:
+    def _frames(self, packet: Packet[VideoStream] | None) -> list[tuple[int, VideoFrame]]:
         frames = self.stream.codec_context.decode(packet)
         self._counters.frames_decoded += len(frames)
         return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
@@ -224,52 +229,3 @@ class Source:
     def flush(self) -> None:
         """Forget all pictures in the decoder."""
         self.stream.codec_context.flush_buffers()
-
-
-def open_container(path: str) -> InputContainer:
-    """Open a local file for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`."""
-    if "://" in path:
-        raise MovieOpenError(path, "only local files can be opened")
-    try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - a path may be any string here, e.g. with a null byte
-    except (OSError, ValueError) as error:
-        raise MovieOpenError(path, f"cannot be opened ({getattr(error, 'strerror', None) or error})") from None
-    if not stat.S_ISREG(mode):
-        raise MovieOpenError(path, "is not a regular file")
-    try:
-        return av.open(
-            # With the protocol in front no name is taken for a URL, a pipe or a pattern.
-            f"file:{path}",
-            container_options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
-            options={"max_pixels": str(MAX_PIXELS)},
-            metadata_errors="replace",
-        )
-    except PermissionError as error:
-        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check the permissions") from None
-    except (FFmpegError, OSError) as error:
-        raise DamagedMovieError(path, f"is no movie that can be read ({error})", f"containers: {FORMATS}") from None
-
-
-def choose_stream(path: str, container: InputContainer, index: int | None) -> VideoStream:
-    """The stream with this index, else the main one: neither a cover nor a thumbnail, the default, the longest, the largest."""
-    streams = [s for s in videos_of(container) if index is None or s.index == index]
-    if not streams:
-        raise DamagedMovieError(path, "holds no video" if index is None else f"holds no video stream {index}")
-    best = max(streams, key=_merit)
-    if best.codec_context is None:
-        raise UnsupportedMovieError(path, "is coded with something that this FFmpeg has no decoder for", "re-encode it")
-    if best.width * best.height > MAX_PIXELS:
-        raise UnsupportedMovieError(path, f"claims {best.width}x{best.height} pixels")
-    return best
-
-
-def videos_of(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are movies rather than covers or thumbnails."""
-    ignored = Disposition.attached_pic | Disposition.timed_thumbnails
-    return [stream for stream in container.streams.video if not stream.disposition & ignored]
-
-
-def _merit(stream: VideoStream) -> tuple[Any, ...]:
-    context = stream.codec_context
-    pixels = context.width * context.height if context is not None else 0
-    return (stream.frames != 1, bool(stream.disposition & Disposition.default), stream.frames, pixels, -stream.index)

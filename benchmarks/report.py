@@ -1,0 +1,156 @@
+"""Results as Markdown tables; above each stands the command that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import Any
+
+from benchmarks.methods import METHODS
+
+Row = Mapping[str, Any]
+
+AIMS = (
+    ("live / limit", "live", "limit", {"1080p": "at most 1.10", "2160p": "at most 1.05"}),
+    ("with export / limit", "export", "limit", {"1080p": "at most 1.20", "2160p": "at most 1.10"}),
+    (
+        "old system once per timestamp / with export",
+        "old-timestamp",
+        "export",
+        {"1080p": "at least 5", "2160p": "at least 6"},
+    ),
+    (
+        "old system once per category / with export",
+        "old-category",
+        "export",
+        {"1080p": "at least 15", "2160p": "at least 18"},
+    ),
+    ("torchcodec / with export", "torchcodec", "export", {"1080p": "at least 2.5", "2160p": "at least 3.5"}),
+    ("four categories / three, live", "live-4", "live", {"2160p": "at most 1.06"}),
+)
+"""What is claimed, of which two methods, and the aim by film."""
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The whole report."""
+    tables = results["tables"]
+    films = {name: table for name, table in tables.items() if name.startswith("film/")}
+    parts = ["# Benchmark results", _machine(results["machine"])]
+    if films:
+        parts.append("## Ratios\n\nMedians over rounds of each round's ratio.\n\n" + _aims(films))
+    for name, table in films.items():
+        parts.append(_film(name, table))
+    parts += [_rows(name, tables[name]) for name in TITLES if name in tables]
+    return "\n\n".join(parts) + "\n"
+
+
+def ratio(table: Mapping[str, Any], slow: str, fast: str) -> float | None:
+    """Median over rounds of how many times as long ``slow`` took as ``fast``; None if one was not measured."""
+    by = {(timing["round"], timing["method"]): timing["milliseconds"] for timing in table["timings"]}
+    pairs = [by[number, slow] / by[number, fast] for number, name in by if name == fast and (number, slow) in by]
+    return median(pairs) if pairs else None
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB; {machine['system']}; "
+        f"Python {machine['python']}; {packages}; libavcodec {machine['libavcodec in PyAV']} in PyAV; "
+        f"ffmpeg program {machine['ffmpeg program']}; commit {machine['commit'] or 'unknown'}."
+    )
+
+
+def _aims(films: Mapping[str, Any]) -> str:
+    rows = []
+    for claim, slow, fast, aims in AIMS:
+        for name, table in films.items():
+            value = ratio(table, slow, fast)
+            if value is not None:
+                _, film, processes = name.split("/")
+                rows.append((claim, film, processes, f"{value:.2f}", aims.get(film, "")))
+    return _table(("ratio", "film", "processes", "measured", "aim"), rows)
+
+
+def _film(name: str, table: Mapping[str, Any]) -> str:
+    _, film, processes = name.split("/")
+    rows = [
+        (
+            METHODS[method].title,
+            table["timestamps"][method],
+            f"{row['milliseconds']:.0f}",
+            f"{row['cpu_milliseconds']:.0f}",
+            f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f} to {row['ratio_highest']:.2f})",
+            f"{row['peak_mb']:.0f}",
+            f"{row['megabytes_read']:.0f}",
+            f"{row['counts'].get('bytes', 0) / 1e6:.1f}",
+            row["counts"].get("frames_decoded", ""),
+        )
+        for method, row in table["summary"].items()
+    ]
+    about = table["film"]
+    left_out = "".join(f"\n\nLeft out: {METHODS[method].title}: {why}." for method, why in table["missing"].items())
+    return (
+        f"## {film}, {processes} process{'es' if processes != '1' else ''}\n\n"
+        f"`{table['command']}`, {table['began']}, load before {table['load_before']}. "
+        f"{about['frames']} frames, {about['bytes'] / 1e6:.1f} MB, {about['megabits_per_second']} Mb/s, "
+        f"keyframes at {', '.join(map(str, about['keyframes'][:12]))}{', ...' * (len(about['keyframes']) > 12)}.\n\n"
+        + _table(
+            (
+                "method",
+                "timestamps",
+                "ms per timestamp",
+                "CPU ms",
+                "times the limit (lowest to highest round)",
+                "peak MB per worker",
+                "MB read",
+                "MB given",
+                "frames decoded",
+            ),
+            rows,
+        )
+        + left_out
+    )
+
+
+TITLES = {
+    "codecs": "Codecs: one picture, one core",
+    "reading": "Reading shards back, one core",
+    "movies": "Cost by number of movies",
+    "lengths": "Cost by length of the movie",
+    "opening": "Opening a long movie that is not in memory",
+}
+
+
+def _rows(name: str, table: Mapping[str, Any]) -> str:
+    rows = [_flat(row) for row in table["rows"]]
+    heads = [head.replace("_", " ") for head in rows[0]]
+    return (
+        f"## {TITLES[name]}\n\n`{table['command']}`, {table['began']}, load before {table['load_before']}.\n\n"
+        + _table(heads, [[_shown(value) for value in row.values()] for row in rows])
+    )
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}: {inner}": content for inner, content in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return (
+        f"{value:.3g}"
+        if isinstance(value, float) and abs(value) < 100
+        else f"{value:.0f}"
+        if isinstance(value, float)
+        else f"{value}"
+    )
+
+
+def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    heads = list(heads)
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)

@@ -1,0 +1,81 @@
+"""Opens a local file with everything hostile switched off, and chooses its video stream."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from .errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
+from .logs import logged
+
+FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
+"""Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""
+MAX_PIXELS = 16384 * 16384
+
+
+def open_container(path: str) -> InputContainer:
+    """Open a local file for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`."""
+    if "://" in path:
+        raise MovieOpenError(path, "only local files can be opened")
+    try:
+        status = os.stat(path)  # noqa: PTH116 - pathlib would normalise the name
+    except (OSError, ValueError) as error:
+        raise MovieOpenError(path, f"cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise MovieOpenError(path, "is not a regular file")
+    if not status.st_size:
+        raise DamagedMovieError(path, "is empty")
+    try:
+        return av.open(
+            f"file:{path}",  # with the protocol in front no name is taken for a URL
+            options={"max_pixels": str(MAX_PIXELS)},
+            container_options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+            metadata_errors="replace",
+        )
+    except PermissionError as error:
+        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
+    except (FFmpegError, OSError) as error:
+        raise DamagedMovieError(path, f"is no movie that can be read ({error})", f"formats: {FORMATS}") from None
+
+
+def videos_of(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are movies rather than covers or thumbnails."""
+    ignored = Disposition.attached_pic | Disposition.timed_thumbnails
+    return [stream for stream in container.streams.video if not stream.disposition & ignored]
+
+
+def choose_stream(path: str, container: InputContainer, index: int | None) -> VideoStream:
+    """The stream with this index, else the main one: no still, the default one, the longest, the largest, the first."""
+    streams = [stream for stream in videos_of(container) if index in (None, stream.index)]
+    if not streams:
+        raise DamagedMovieError(path, "holds no video" if index is None else f"holds no video stream {index}")
+    best = max(streams, key=_merit)
+    if best.codec_context is None:
+        raise UnsupportedMovieError(
+            path, f"there is no decoder for its video{_coding(container, best)}", "re-encode it"
+        )
+    if best.width * best.height > MAX_PIXELS:
+        raise UnsupportedMovieError(path, f"claims {best.width}x{best.height} pixels")
+    return best
+
+
+def _merit(stream: VideoStream) -> tuple[bool, bool, int, int, int]:
+    context = stream.codec_context
+    pixels = context.width * context.height if context is not None else 0
+    default = bool(stream.disposition & Disposition.default)
+    return stream.frames != 1, default, stream.frames, pixels, -stream.index
+
+
+def _coding(container: InputContainer, stream: VideoStream) -> str:
+    """How a stream without decoder is coded, e.g. `` (none (dav1 / 0x31766164))``: FFmpeg's own listing says it."""
+    with logged():
+        listing: str = container.dumps_format()  # type: ignore[attr-defined] # missing in PyAV's stubs
+    match = re.search(rf"Stream #0:{stream.index}\b.*?Video: ([^,\n]+)", listing)
+    return f" ({match[1]})" if match else ""
