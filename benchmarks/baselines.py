@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
+from typing import Any
 
 import av
 import numpy as np
@@ -30,19 +32,38 @@ def torchcodec_missing() -> str:
 
 
 def torchcodec(work: Work) -> Callable[[], Counts]:
-    """One decoder for the movie, one thread, approximate seeks: 8-bit RGB of PQ codes, not tone-mapped."""
-    # Here, so that it is no part of another method's memory.
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+    """One decoder for the movie, one thread, approximate seeks, in time order: RGB of PQ codes, not tone-mapped."""
+    decoder_of = _torchcodec_decoder()
 
     def run() -> Counts:
-        decoder = VideoDecoder(work.movie, seek_mode="approximate", num_ffmpeg_threads=1)
-        size = 0
-        for stop in work.stops:
-            frames = decoder.get_frames_in_range(stop.first, stop.first + FRAMES).data
-            size += _cut(frames, stop, work.scale)
+        decoder = decoder_of(work.movie)
+        size = sum(_cut(_clip(decoder, stop), stop, work.scale) for stop in work.stops)
         return {"samples": len(work.stops) * work.categories, "bytes": size}
 
     return run
+
+
+def torchcodec_items(work: Work) -> Callable[[], Counts]:
+    """The same as a map-style dataset has it, whose items come in any order: a decoder for every timestamp."""
+    decoder_of = _torchcodec_decoder()
+
+    def run() -> Counts:
+        size = sum(_cut(_clip(decoder_of(work.movie), stop), stop, work.scale) for stop in work.stops)
+        return {"samples": len(work.stops) * work.categories, "bytes": size}
+
+    return run
+
+
+def _torchcodec_decoder() -> Callable[[str], Any]:
+    # Imported here, so that it is no part of another method's memory.
+    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+
+    return partial(VideoDecoder, seek_mode="approximate", num_ffmpeg_threads=1)
+
+
+def _clip(decoder: Any, stop: Stop) -> Tensor:
+    frames: Tensor = decoder.get_frames_in_range(stop.first, stop.first + FRAMES).data
+    return frames
 
 
 def pyav_plain(work: Work) -> Callable[[], Counts]:

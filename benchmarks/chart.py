@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from benchmarks.methods import METHODS
 
 OURS, LIMIT, OTHERS = "#1b7f5c", "#222222", "#b9bec6"
-SHOWN = ("limit", "live", "export", "torchcodec", "pyav", "old-timestamp", "old-category")
+SHOWN = ("limit", "live", "export", "torchcodec", "torchcodec-items", "pyav", "old-timestamp", "old-category")
 
 
 def draw(results: Mapping[str, Any], path: Path) -> None:

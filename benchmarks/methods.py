@@ -35,9 +35,15 @@ METHODS = {
     "live-4": Method("ours, live, a fourth category", ours.live, categories=4),
     "export": Method("ours, with export (png)", ours.export),
     "torchcodec": Method(
-        "torchcodec 0.13, same crops, no tone mapping", baselines.torchcodec, baselines.torchcodec_missing
+        "torchcodec in time order, no tone mapping", baselines.torchcodec, baselines.torchcodec_missing
     ),
-    "pyav": Method("PyAV plain, same crops, no tone mapping", baselines.pyav_plain, divisor=2),
+    "torchcodec-items": Method(
+        "torchcodec, any order, no tone mapping",
+        baselines.torchcodec_items,
+        baselines.torchcodec_missing,
+        divisor=2,
+    ),
+    "pyav": Method("PyAV plain, any order, no tone mapping", baselines.pyav_plain, divisor=2),
     "old-timestamp": Method(
         "old system, once per timestamp", old_system.once_per_timestamp, old_system.missing, divisor=2
     ),

@@ -25,7 +25,13 @@ AIMS = (
         "export",
         {"1080p": "at least 15", "2160p": "at least 18"},
     ),
-    ("torchcodec / with export", "torchcodec", "export", {"1080p": "at least 2.5", "2160p": "at least 3.5"}),
+    (
+        "torchcodec in time order / with export",
+        "torchcodec",
+        "export",
+        {"1080p": "at least 2.5", "2160p": "at least 3.5"},
+    ),
+    ("torchcodec in any order / with export", "torchcodec-items", "export", {}),
     ("four categories / three, live", "live-4", "live", {"2160p": "at most 1.06"}),
 )
 """What is claimed, of which two methods, and the aim by film."""
@@ -44,9 +50,9 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def ratio(table: Mapping[str, Any], slow: str, fast: str) -> float | None:
+def ratio(table: Mapping[str, Any], slow: str, fast: str, measure: str = "milliseconds") -> float | None:
     """Median over rounds of how many times as long ``slow`` took as ``fast``; None if one was not measured."""
-    by = {(timing["round"], timing["method"]): timing["milliseconds"] for timing in table["timings"]}
+    by = {(timing["round"], timing["method"]): timing[measure] for timing in table["timings"]}
     pairs = [by[number, slow] / by[number, fast] for number, name in by if name == fast and (number, slow) in by]
     return median(pairs) if pairs else None
 
@@ -67,8 +73,9 @@ def _aims(films: Mapping[str, Any]) -> str:
             value = ratio(table, slow, fast)
             if value is not None:
                 _, film, processes = name.split("/")
-                rows.append((claim, film, processes, f"{value:.2f}", aims.get(film, "")))
-    return _table(("ratio", "film", "processes", "measured", "aim"), rows)
+                cpu = ratio(table, slow, fast, "cpu_milliseconds")
+                rows.append((claim, film, processes, f"{value:.2f}", aims.get(film, ""), f"{cpu:.2f}"))
+    return _table(("ratio of times", "film", "processes", "measured", "aim", "of CPU times"), rows)
 
 
 def _film(name: str, table: Mapping[str, Any]) -> str:

@@ -98,6 +98,12 @@ def hlg_scene(signal: Array) -> Array:
     return np.where(held <= 0.5, held**2 / 3, (np.exp((held - 0.55991073) / 0.17883277) + 0.28466892) / 12)
 
 
+def hlg_signal(scene: Array) -> Array:
+    """HLG signal of scene light (BT.2100)."""
+    upper = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
+    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper)
+
+
 def hlg_nits(signal: Array, by_luminance: bool = False) -> Array:
     """cd/m2 of HLG signal (..., 3) in BT.2020 on a display of 1000 cd/m2."""
     scene = hlg_scene(signal)
@@ -144,46 +150,6 @@ def sdr_of_sdr(picture: Planes, tags: ColorTags) -> Array:
     if tags.primaries in ("bt2020", "smpte432"):
         held = np.clip(held**2.4 @ GAMUTS[tags.primaries].T, 0, 1) ** (1 / 2.4)
     return 255 * held
-
-
-# --- charts ----------------------------------------------------------------------------------------------------------
-
-
-def patches(transfer: str, seed: int = 0) -> Array:
-    """float64 (320, 512, 3): R'G'B' in 0..1 as 640 patches: neutrals, primaries and secondaries, random."""
-    rng = np.random.default_rng(seed)
-    neutrals = np.geomspace(0.05, 10_000, 64)[:, None] * np.ones(3)
-    hues = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]])
-    primaries = (np.geomspace(0.05, 4000, 32)[:, None, None] * hues).reshape(-1, 3)
-    nits = np.concatenate([neutrals, primaries, 10 ** rng.uniform(-2, 3.6, (384, 3))])
-    signal = pq_signal(nits) if transfer == "pq" else hlg_signal(np.minimum(nits, 1000) / 1000)
-    return signal.reshape(20, 32, 3).repeat(16, axis=0).repeat(16, axis=1)
-
-
-def hlg_signal(scene: Array) -> Array:
-    """HLG signal of scene light (BT.2100)."""
-    upper = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), upper)
-
-
-def coded(rgb: Array, tags: ColorTags, bits: int, sub_y: int = 1, sub_x: int = 1) -> Planes:
-    """R'G'B' as a picture of integer codes; chroma is the plain mean of its block. Planes are padded with junk."""
-    height, width, _ = rgb.shape
-    step, full = 2 ** (bits - 8), 2**bits - 1
-    black, span, chroma_span = (0, full, full) if tags.range == "pc" else (16 * step, 219 * step, 224 * step)
-    if tags.matrix == "rgb":
-        planes = [rgb[..., channel] * span + black for channel in (1, 2, 0)]
-    else:
-        kr, kb = KR_KB[tags.matrix]
-        luma = rgb @ [kr, 1 - kr - kb, kb]
-        chroma = [(rgb[..., 2] - luma) / (2 - 2 * kb), (rgb[..., 0] - luma) / (2 - 2 * kr)]
-        odd = ((0, -height % sub_y), (0, -width % sub_x))
-        blocks = [np.pad(plane, odd, "edge").reshape(math.ceil(height / sub_y), sub_y, -1, sub_x) for plane in chroma]
-        planes = [luma * span + black, *(block.mean(axis=(1, 3)) * chroma_span + 128 * step for block in blocks)]
-    dtype = np.uint8 if bits == 8 else np.uint16
-    codes = [np.clip(np.floor(plane + 0.5), 0, full).astype(dtype) for plane in planes]
-    y, cb, cr = (np.pad(plane, ((0, 2), (0, 6)), constant_values=full) for plane in codes)
-    return Planes(y, cb, cr, height, width, sub_y, sub_x, bits)
 
 
 # --- curves: x relative to reference white, p the peak likewise, w reference white in cd/m2 --------------------------

@@ -120,7 +120,7 @@ def test_bi_is_the_antialiased_bicubic_of_matlab(scale, dtype):
     down, across = matlab_axis(72, scale), matlab_axis(96, scale)
     exact = np.clip(np.einsum("ih,tchw,jw->tcij", down, source.double().numpy(), across), 0, torch.iinfo(dtype).max)
     # 8 bits are rounded and clamped between the passes too.
-    tolerance = {torch.uint8: 1.6, torch.uint16: 0.52}[dtype]
+    tolerance = {torch.uint8: 1.8, torch.uint16: 0.52}[dtype]
     assert np.abs(BI()(source, scale, rng()).double().numpy() - exact).max() < tolerance
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numba
 import numpy as np
 import torch
 from PIL import Image
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from . import taps
 from .degrade import blurred, resized, shrunk_size
+from .jit import compiled
 from .taps import Array
 
 Step: TypeAlias = Callable[[Tensor, np.random.Generator], Tensor]
@@ -213,7 +213,7 @@ def _convolved(picture: Array, kernel: Array) -> Array:
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _convolve(padded: Array, kernel: Array, out: Array) -> None:
     sums = np.empty(out.shape[1], np.float32)
     for i in range(len(out)):
@@ -225,7 +225,7 @@ def _convolve(padded: Array, kernel: Array, out: Array) -> None:
         out[i] = sums
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_scaled(values: Array, weight: np.float32, sums: Array) -> None:
     for j in range(len(sums)):
         sums[j] += weight * values[j]

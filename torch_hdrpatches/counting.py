@@ -59,7 +59,7 @@ class CountingReader:
         # Whatever is presented in the window was decoded one reordering later, and came out after another one.
         while self._count < low + frames + 2 * MAX_REORDER and not self._ended:
             self._decode_next(low)
-        wanted = [counted for counted in self._kept if counted.number < low + frames]
+        wanted = [counted for counted in self._kept if low <= counted.number < low + frames]
         if len(wanted) < frames or not self._sound(wanted):
             raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
         return [Timed(counted.number / Fraction(self._facts.fps), counted.frame) for counted in wanted]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .facts import Facts
-from .frames import Box, Plane, Planes
+from .frames import Box, ColorTags, Plane, Planes
 from .resample import resample, working_size
 from .settings import Sampling
 
@@ -29,12 +30,11 @@ class Geometry:
     def of(cls, facts: Facts, sampling: Sampling) -> Geometry:
         """The geometry of a movie under a recipe."""
         decoded = (facts.height, facts.width)
-        upright = decoded[::-1] if facts.rotation % 180 else decoded
-        working = upright
+        working = decoded
         if sampling.frame_size != "native":
-            working = working_size(*upright, sampling.frame_size)
-        if facts.rotation % 180:
-            working = working[::-1]
+            long, short = max(sampling.frame_size), min(sampling.frame_size)
+            # A portrait picture is fitted into the frame turned upright, so that phones' movies keep their pixels.
+            working = working_size(*decoded, (long, short) if decoded[1] >= decoded[0] else (short, long))
         area = facts.active if sampling.crop_black_bars else Box(0, 0, *decoded)
         scaled = _shrunk(area, decoded, working)
         return cls(decoded, working, facts.rotation, turn(scaled, *working, facts.rotation))
@@ -49,12 +49,12 @@ class Geometry:
         """Height, width of a whole working picture, upright."""
         return self.working[::-1] if self.rotation % 180 else self.working
 
-    def region(self, pictures: tuple[Planes, ...], box: Box, siting: str, full_range: bool) -> tuple[list[Planes], Box]:
+    def region(self, pictures: Sequence[Planes], box: Box, tags: ColorTags) -> tuple[Sequence[Planes], Box]:
         """The pictures to convert and where in them ``box`` lies, not yet upright; scaled only inside the box."""
         lying = self._lying(box)
         if not self.is_scaled:
-            return list(pictures), lying
-        scaled = [resample(picture, lying, self.working, siting, full_range) for picture in pictures]
+            return pictures, lying
+        scaled = [resample(picture, lying, self.working, tags) for picture in pictures]
         return scaled, Box(0, 0, lying.height, lying.width)
 
     def decoded_box(self, box: Box) -> Box:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import av
 from av.filter import Graph
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -85,14 +85,15 @@ def _side_data(frame: VideoFrame, stream: VideoStream) -> dict[str, bytes]:
         return _payloads(frame)
     except ValueError:
         # PyAV 18 refuses all side data if it has no name for one of them: take those away and look again.
-        named = [int(kind.value) for kind in Type]
+        named: set[object] = {kind.value for kind in Type}
         unnamed = [number for number in SIDE_DATA_NUMBERS if number not in named]
         bare = _filtered(frame, stream, [("sidedata", f"mode=delete:type={number}") for number in unnamed])
         return _payloads(bare)
 
 
 def _payloads(frame: VideoFrame) -> dict[str, bytes]:
-    return {kind.name: bytes(data) for kind in Type if (data := frame.side_data.get(kind)) is not None}
+    found = {kind.name: frame.side_data.get(kind.name) for kind in Type}
+    return {name: bytes(data) for name, data in found.items() if isinstance(data, SideData)}
 
 
 def _filtered(frame: VideoFrame, stream: VideoStream, filters: list[tuple[str, str]]) -> VideoFrame:

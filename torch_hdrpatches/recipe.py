@@ -63,7 +63,7 @@ class Recipe(Section):
 
     @staticmethod
     def _fits(name: str, fmt: Format, width: int, height: int) -> None:
-        if fmt.gt[0] > height or fmt.gt[1] > width:
+        if min(fmt.gt) > min(height, width) or max(fmt.gt) > max(height, width):  # either way up
             raise ValueError(
                 f"formats.{name}.gt: {fmt.gt[0]}x{fmt.gt[1]} (height x width) is larger than "
                 f"sampling.frame_size {height}x{width}; make the format smaller or the frame larger"

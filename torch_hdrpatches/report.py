@@ -2,86 +2,161 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .manifest import recipe_of
+from .errors import MovieError, NoSamplesError, WindowError
+from .manifest import recipe_of, sidecars
 from .sample import Sample
-from .shards import read_shards
+from .shards import records, sample_of
 from .stream import PatchStream
 
-ROW = 230
-"""Height of a row in pixels."""
-GAP = 10
-BACKGROUND = (28, 28, 30)
-INK = (225, 225, 225)
+HEIGHT = 198
+"""Rows of pixels of a source frame on the sheet; ``lq`` frames stand in two lines of half of it."""
+CELL = round(HEIGHT * 16 / 9)
+"""Columns of pixels for a source frame and for ``gt``."""
+GAP = 8
+HEAD = 34
+CAPTION = 30
+BACKGROUND = (24, 24, 27)
+INK = (235, 235, 240)
+FAINT = (160, 160, 170)
+BOX = (255, 204, 0)
+
+T = TypeVar("T")
 
 
 def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Path:
-    """A PNG with one sample per row: the centre frame with its crop box, ``gt``, and the ``lq`` frames.
+    """A PNG with one sample per row: the source frame with its crop box, ``gt``, and the ``lq`` frames.
 
     Args:
         source: a recipe, or an exported folder.
         path: the PNG to write.
         rows: samples shown, spread over what there is.
+
+    Raises:
+        NoSamplesError: if there is no sample to show.
     """
-    folder = Path(source)
-    if folder.is_dir():
-        stream = PatchStream(recipe_of(folder))
-        samples = _spread(list(read_shards(folder)), rows)
+    if Path(source).is_dir():
+        stream = PatchStream(recipe_of(Path(source)))
+        samples = exported_samples(Path(source), rows)
     else:
         stream = PatchStream(source)
-        samples = _spread(list(islice(_first_samples(stream), 4 * rows)), rows)
-    sheet = _stacked([_row(stream, sample) for sample in samples])
+        samples = live_samples(stream, rows)
+    if not samples:
+        raise NoSamplesError(f"{source}: there is no sample to show; `hdrpatches plan` or `probe` say why")
+    sheet = _sheet([_row(stream, sample) for sample in samples], len(samples[0]["lq"]))
     sheet.save(path)
     return Path(path)
 
 
-def _first_samples(stream: PatchStream) -> Iterable[Sample]:
+def exported_samples(folder: Path, count: int) -> list[Sample]:
+    """About ``count`` samples of an exported folder, the same share of every category, spread over its shards."""
+    by_category: dict[str, list[tuple[str, int]]] = {}
+    for name, sidecar in sidecars(folder).items():
+        by_category.setdefault(sidecar["category"], []).extend((name, index) for index in range(sidecar["samples"]))
+    wanted: dict[str, list[int]] = {}
+    for places in by_category.values():
+        for name, index in spread(places, max(1, -(-count // len(by_category)))):
+            wanted.setdefault(name, []).append(index)
+    samples = []
+    for name, indexes in wanted.items():
+        with (folder / f"{name}.tar").open("rb") as file:
+            for index, (key, members) in enumerate(islice(records(file, name), max(indexes) + 1)):
+                if index in indexes:
+                    samples.append(sample_of(key, members))
+    return samples[:count]
+
+
+def live_samples(stream: PatchStream, count: int) -> list[Sample]:
+    """About ``count`` samples of a stream, from runs spread over its movies."""
+    samples: list[Sample] = []
     for index in stream.plan.order(0):
-        for outcome in stream.run(0, stream.plan.runs[index]):
-            yield from outcome.samples
+        outcomes = stream.run(0, stream.plan.runs[index])
+        samples += spread([sample for outcome in outcomes for sample in outcome.samples], max(1, count // 4))
+        if len(samples) >= count:
+            break
+    return samples[:count]
 
 
-def _spread(samples: list[Sample], rows: int) -> list[Sample]:
-    return samples[:: max(1, len(samples) // rows)][:rows]
+def spread(things: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` of these, at even distances."""
+    if len(things) <= count:
+        return list(things)
+    return [things[(2 * number + 1) * len(things) // (2 * count)] for number in range(count)]
 
 
-def _row(stream: PatchStream, sample: Sample) -> Image.Image:
-    frame = Image.fromarray(stream.picture(sample["movie"], sample["seconds"]))
+def source_frame(stream: PatchStream, sample: Sample) -> Image.Image:
+    """The whole frame that a sample was cut from, with its box; grey where the movie is not at hand."""
+    width, height = stream.recipe.sampling.frame_size if stream.recipe.sampling.frame_size != "native" else (1920, 1080)
+    try:
+        frame = Image.fromarray(stream.picture(sample["movie"], sample["seconds"]))
+    except (MovieError, WindowError):
+        frame = Image.new("RGB", (width, height), (70, 70, 74))
     top, left, height, width = sample["crop"]
-    line = max(2, frame.height // 200)
-    ImageDraw.Draw(frame).rectangle((left, top, left + width, top + height), outline=(255, 200, 0), width=line)
-    pictures = [frame, _image(sample["gt"]), *(_image(lq) for lq in sample["lq"])]
-    scaled = [picture.resize((max(1, round(picture.width * ROW / picture.height)), ROW)) for picture in pictures]
-    row = Image.new("RGB", (sum(picture.width + GAP for picture in scaled) + GAP, ROW + 30), BACKGROUND)
-    x = GAP
-    for picture in scaled:
-        row.paste(picture, (x, 24))
-        x += picture.width + GAP
-    caption = (
-        f"{sample['key']}    {sample['format']}    {sample['seconds']:.3f} s    crop {top},{left} {height}x{width}    "
-        f"change {sample['scene_change']:.1f}    {sample['tonemap']['curve']} peak {sample['tonemap']['peak']:g} cd/m2"
-    )
-    ImageDraw.Draw(row).text((GAP, 6), caption, fill=INK)
-    return row
+    line = max(2, frame.height // 120)
+    ImageDraw.Draw(frame).rectangle((left, top, left + width - 1, top + height - 1), outline=BOX, width=line)
+    return frame
 
 
-def _image(picture: Tensor) -> Image.Image:
+def as_image(picture: Tensor) -> Image.Image:
+    """The picture of a ``gt`` or one ``lq`` frame; the centre frame of a sequence."""
     pixels = picture if picture.ndim == 3 else picture[len(picture) // 2]
     codes = pixels.permute(1, 2, 0).numpy()
     # 16-bit signal is shown as it is coded: flat and pale, but nothing is hidden.
     return Image.fromarray(codes if codes.dtype == np.uint8 else (codes >> 8).astype(np.uint8))
 
 
-def _stacked(rows: list[Image.Image]) -> Image.Image:
-    sheet = Image.new("RGB", (max(row.width for row in rows), sum(row.height for row in rows)), BACKGROUND)
-    y = 0
+def _row(stream: PatchStream, sample: Sample) -> Image.Image:
+    small, columns = (HEIGHT - GAP) // 2, -(-len(sample["lq"]) // 2)
+    cell = round(small * 16 / 9)
+    row = Image.new("RGB", (_width(len(sample["lq"])), HEIGHT + CAPTION + GAP), BACKGROUND)
+    draw = ImageDraw.Draw(row)
+    draw.text((GAP, 5), sample["key"], fill=INK, font=ImageFont.load_default(16))
+    indent = GAP + CELL + GAP
+    draw.text((indent, 7), " · ".join(_facts(sample)), fill=FAINT, font=ImageFont.load_default(14))
+    row.paste(_fitted(source_frame(stream, sample), CELL, HEIGHT), (GAP, CAPTION))
+    row.paste(_fitted(as_image(sample["gt"]), CELL, HEIGHT), (indent, CAPTION))
+    for index, frame in enumerate(sample["lq"]):
+        line, column = divmod(index, columns)
+        place = indent + CELL + GAP + column * (cell + GAP), CAPTION + line * (small + GAP)
+        row.paste(_fitted(as_image(frame), cell, small), place)
+    return row
+
+
+def _facts(sample: Sample) -> Iterator[str]:
+    top, left, height, width = sample["crop"]
+    yield f"{sample['format']} {width}×{height} at {left}, {top}"
+    yield f"{sample['seconds']:.3f} s"
+    yield f"scene change {sample['scene_change']:.1f}"
+    yield f"sharpness {sample['measures']['sharpness']:.0f}"
+    if sample["tonemap"]["curve"] != "none":
+        yield f"{sample['tonemap']['curve']}, peak {sample['tonemap']['peak']:g} cd/m²"
+
+
+def _width(frames: int) -> int:
+    columns, cell = -(-frames // 2), round((HEIGHT - GAP) // 2 * 16 / 9)
+    return GAP + 2 * (CELL + GAP) + columns * (cell + GAP)
+
+
+def _fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
+    scale = min(width / picture.width, height / picture.height)
+    return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
+
+
+def _sheet(rows: list[Image.Image], frames: int) -> Image.Image:
+    sheet = Image.new("RGB", (_width(frames), HEAD + sum(row.height for row in rows)), BACKGROUND)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
+    columns = ("source frame and crop", "gt", f"lq, {frames} frames in order")
+    for column, title in enumerate(columns):
+        draw.text((GAP + column * (CELL + GAP), 9), title, fill=FAINT, font=font)
+    y = HEAD
     for row in rows:
         sheet.paste(row, (0, y))
         y += row.height

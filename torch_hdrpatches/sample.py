@@ -159,8 +159,7 @@ class Cutter:
     def whole(self, window: Window) -> Plane:
         """uint8 (H, W, 3): the centre frame at the working size, tone-mapped, upright, bars and all."""
         centre = window.pictures[len(window.pictures) // 2 :][:1]
-        tags, box = self.facts.tags, Box(0, 0, *self.geometry.upright_size)
-        pictures, region = self.geometry.region(centre, box, tags.chroma_location, tags.range == "pc")
+        pictures, region = self.geometry.region(centre, Box(0, 0, *self.geometry.upright_size), self.facts.tags)
         picture: Plane = self.geometry.upright(self.grader.sdr(pictures, region))[0]
         return picture
 
@@ -192,8 +191,7 @@ class Cutter:
     def _cut(
         self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]
     ) -> tuple[dict[str, Tensor], Measures]:
-        tags = self.facts.tags
-        pictures, region = self.geometry.region(window.pictures, box, tags.chroma_location, tags.range == "pc")
+        pictures, region = self.geometry.region(window.pictures, box, self.facts.tags)
         tensors: dict[str, Tensor] = {}
         patches: dict[str, Plane] = {}
         if self.making.output != "hdr":

@@ -25,7 +25,8 @@ class Sampling(Section):
     frames: int = Field(7, ge=1)
     """Consecutive frames of a window; odd, so that one of them is the centre."""
     frame_size: tuple[int, int] | Literal["native"] = (1920, 1080)
-    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept; ``"native"``: as decoded."""
+    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept (portrait pictures into the
+    frame turned upright); ``"native"``: as decoded."""
     crop_black_bars: bool = True
     """Keep crops inside the active picture."""
     max_attempts: int = Field(10, ge=1)

@@ -81,7 +81,7 @@ class Tables(NamedTuple):
     """uint8: the SDR code of light in 0..1."""
 
 
-def sampling(picture: Planes, chroma_location: str) -> Sampling:
+def sampling_of(picture: Planes, chroma_location: str) -> Sampling:
     """Where the chroma of this picture sits."""
     x0 = 0.5 if chroma_location in ("center", "top", "bottom") else 0.0
     y0 = 0.0 if chroma_location.startswith("top") else 1.0 if chroma_location.startswith("bottom") else 0.5
@@ -90,7 +90,7 @@ def sampling(picture: Planes, chroma_location: str) -> Sampling:
     return Sampling(sub_y, sub_x, y0 * (sub_y - 1), x0 * (sub_x - 1), rows, columns)
 
 
-def matrix(tags: ColorTags, bits: int, one: float, top: float) -> Matrix:
+def matrix_of(tags: ColorTags, bits: int, one: float, top: float) -> Matrix:
     """Codes of ``bits`` to R'G'B' where signal 1 is ``one``, held in 0..top."""
     codes = color.code_range(tags.range, bits)
     chroma = np.zeros((3, 3)) if tags.matrix == "rgb" else color.ycbcr_to_rgb(tags.matrix) * one / codes.chroma_span
@@ -112,7 +112,7 @@ def top_signal(transfer: str) -> float:
     return HLG_TOP if transfer == "hlg" else 1.0
 
 
-def tables(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tables:
+def tables_of(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tables:
     """The tables of an HDR movie; or of an SDR movie in wide primaries, which has no tone curve."""
     hdr = color.is_hdr(tags.transfer)
     by_luminance = tags.transfer == "hlg" and settings.hlg_ootf == "luminance"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-import numba
 import numpy as np
+
+from .jit import compiled
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -145,7 +146,7 @@ def apply(
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _apply(
     source: Array,
     tops: Array,
@@ -190,13 +191,13 @@ def _apply(
 # One loop each, so that LLVM makes vector instructions of them.
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_scaled(values: Array, weight: np.float32, sums: Array) -> None:
     for j in range(len(sums)):
         sums[j] += weight * np.float32(values[j])
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _copy_every(values: Array, start: int, step: int, out: Array) -> None:
     at = start
     for j in range((len(values) - start + step - 1) // step):
@@ -204,21 +205,21 @@ def _copy_every(values: Array, start: int, step: int, out: Array) -> None:
         at += step
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_pair(first: Array, second: Array, weights: Array, sums: Array) -> None:
     of_first, of_second = weights[0], weights[1]
     for j in range(len(sums)):
         sums[j] = (sums[j] + of_first[j] * first[j]) + of_second[j] * second[j]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _add_gathered_pair(first: Array, second: Array, places: Array, weights: Array, sums: Array) -> None:
     of_first, of_second = weights[0], weights[1]
     for j in range(len(sums)):
         sums[j] = (sums[j] + of_first[j] * first[places[j]]) + of_second[j] * second[places[j]]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _round(sums: Array, gain: np.float32, offset: np.float32, limit: np.float32, out: Array) -> None:
     for j in range(len(sums)):
         out[j] = min(max(sums[j] * gain + offset, np.float32(0.0)), limit) + np.float32(0.5)

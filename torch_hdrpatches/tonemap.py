@@ -23,9 +23,9 @@ from .tables import (
     Sampling,
     Tables,
     display_light,
-    matrix,
-    sampling,
-    tables,
+    matrix_of,
+    sampling_of,
+    tables_of,
     top_signal,
 )
 
@@ -68,7 +68,7 @@ class Grader:
             if color.is_hdr(self.tags.transfer) or self.tags.primaries in WIDE_PRIMARIES:
                 write_sdr(*where, self._index_matrix, self._tables, target)
             else:
-                write_signal(*where, matrix(self.tags, self.bits, 255, 255), target)
+                write_signal(*where, matrix_of(self.tags, self.bits, 255, 255), target)
         return out
 
     def signal(self, pictures: Sequence[Planes], box: Box) -> Codes:
@@ -80,7 +80,7 @@ class Grader:
             raise ValueError(f"transfer is {self.tags.transfer!r}: HDR output needs a PQ or HLG movie")
         out = np.empty((len(pictures), box.height, box.width, 3), np.uint16)
         for picture, target in zip(pictures, out, strict=True):
-            write_signal(*self._arguments(picture, box), matrix(self.tags, self.bits, 65535, 65535), target)
+            write_signal(*self._arguments(picture, box), matrix_of(self.tags, self.bits, 65535, 65535), target)
         return out if self.tags.primaries == "bt2020" else self._to_bt2020(out)
 
     @cached_property
@@ -105,17 +105,21 @@ class Grader:
             raise ValueError(f"{box} is not inside a picture of {picture.height} x {picture.width}")
         if picture.bits != self.bits:
             raise ValueError(f"a picture has {picture.bits} bits, the movie {self.bits}")
-        y, cb, cr = (_readonly(plane) for plane in (picture.y, picture.cb, picture.cr))
-        return y, cb, cr, top, left, sampling(picture, self.tags.chroma_location)
+        where = sampling_of(picture, self.tags.chroma_location)
+        shapes = ((picture.height, picture.width), (where.rows, where.columns), (where.rows, where.columns))
+        for plane, (rows, columns) in zip((picture.y, picture.cb, picture.cr), shapes, strict=True):
+            if plane.ndim != 2 or plane.shape[0] < rows or plane.shape[1] < columns:
+                raise ValueError(f"a plane is {plane.shape}, expected at least {rows} x {columns}")
+        return _readonly(picture.y), _readonly(picture.cb), _readonly(picture.cr), top, left, where
 
     @cached_property
     def _index_matrix(self) -> Matrix:
         last = SIGNAL_STEPS - 1
-        return matrix(self.tags, self.bits, last / top_signal(self.tags.transfer), last)
+        return matrix_of(self.tags, self.bits, last / top_signal(self.tags.transfer), last)
 
     @cached_property
     def _tables(self) -> Tables:
-        return tables(self.tags, self.settings, self.peak)
+        return tables_of(self.tags, self.settings, self.peak)
 
     def _to_bt2020(self, codes: Codes) -> Codes:
         """The same colours in BT.2020 primaries, through the linear light that ``sdr`` works in."""
@@ -165,7 +169,7 @@ class ToneMap(nn.Module):
         self.transfer = transfer
         self.settings = ToneSettings(curve, reference_white, peak, desat, hlg_ootf)
         self.dtype = dtype
-        movie = tables(ColorTags(transfer, "bt2020", "bt2020nc", "tv"), self.settings, peak)
+        movie = tables_of(ColorTags(transfer, "bt2020", "bt2020nc", "tv"), self.settings, peak)
         self._gamut: list[list[float]] = movie.gamut.tolist()
         self._luma_weights: list[float] = movie.luma_weights.tolist()
         self._scene_weights: list[float] = movie.scene_weights.tolist()
