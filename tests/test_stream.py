@@ -50,6 +50,18 @@ def test_another_category_changes_no_other_sample(recipe):
     assert len(after) == len(before) + 9
 
 
+def test_more_crops_come_from_the_same_decode(recipe):
+    one, three = (
+        outcomes(PatchStream(recipe | {"sampling": recipe["sampling"] | {"crops_per_category": n}})) for n in (1, 3)
+    )
+    for single, several in zip(one, three, strict=True):
+        assert several.windows == single.windows
+        assert len(several.samples) == 3 * len(single.samples)
+        assert len({sample["key"] for sample in several.samples}) == len(several.samples)
+        assert set(signatures(single.samples)) <= set(signatures(several.samples))
+        assert len({sample["crop"] for sample in several.samples}) > len(single.samples)
+
+
 def test_epochs_and_seeds_give_other_crops(recipe):
     boxes = {
         tuple(sample["crop"] for sample in samples(PatchStream(recipe | {"seed": seed}), epoch))

@@ -94,11 +94,11 @@ class Plan:
 
     def samples(self, epoch: int, positions: range) -> int:
         """Samples that the runs at these positions give if nothing is rejected."""
-        order = self.order(epoch)
-        seed = self.recipe.seed
-        return sum(
+        order, seed = self.order(epoch), self.recipe.seed
+        categories = sum(
             len(slot.categories(seed, epoch)) for position in positions for slot in self.runs[order[position]].slots
         )
+        return categories * self.recipe.sampling.crops_per_category
 
 
 def _name(movie: Movie) -> str:

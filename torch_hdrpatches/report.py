@@ -115,29 +115,29 @@ def as_image(picture: Tensor) -> Image.Image:
 
 def _row(stream: PatchStream, sample: Sample) -> Image.Image:
     small, columns = (HEIGHT - GAP) // 2, -(-len(sample["lq"]) // 2)
-    cell = round(small * 16 / 9)
     row = Image.new("RGB", (_width(len(sample["lq"])), HEIGHT + CAPTION + GAP), BACKGROUND)
     draw = ImageDraw.Draw(row)
     draw.text((GAP, 5), sample["key"], fill=INK, font=ImageFont.load_default(16))
     indent = GAP + CELL + GAP
-    draw.text((indent, 7), " · ".join(_facts(sample)), fill=FAINT, font=ImageFont.load_default(14))
+    draw.text((indent, 7), "   ".join(_facts(sample)), fill=FAINT, font=ImageFont.load_default(14))
     row.paste(_fitted(source_frame(stream, sample), CELL, HEIGHT), (GAP, CAPTION))
     row.paste(_fitted(as_image(sample["gt"]), CELL, HEIGHT), (indent, CAPTION))
     for index, frame in enumerate(sample["lq"]):
+        picture = _fitted(as_image(frame), round(small * 16 / 9), small)
         line, column = divmod(index, columns)
-        place = indent + CELL + GAP + column * (cell + GAP), CAPTION + line * (small + GAP)
-        row.paste(_fitted(as_image(frame), cell, small), place)
+        row.paste(picture, (indent + CELL + GAP + column * (picture.width + GAP), CAPTION + line * (small + GAP)))
     return row
 
 
 def _facts(sample: Sample) -> Iterator[str]:
+    # Plain ASCII: Pillow's own font has little more.
     top, left, height, width = sample["crop"]
-    yield f"{sample['format']} {width}×{height} at {left}, {top}"
+    yield f"{sample['format']} {width}x{height} at {left}, {top}"
     yield f"{sample['seconds']:.3f} s"
     yield f"scene change {sample['scene_change']:.1f}"
     yield f"sharpness {sample['measures']['sharpness']:.0f}"
     if sample["tonemap"]["curve"] != "none":
-        yield f"{sample['tonemap']['curve']}, peak {sample['tonemap']['peak']:g} cd/m²"
+        yield f"{sample['tonemap']['curve']}, peak {sample['tonemap']['peak']:g} cd/m2"
 
 
 def _width(frames: int) -> int:

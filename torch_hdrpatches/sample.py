@@ -118,15 +118,15 @@ class Cutter:
             "max_cll": facts.max_cll,
         }
 
-    def sample(self, window: Window, place: Place, category: str, scene_change: float) -> Sample:
-        """The sample of one category.
+    def sample(self, window: Window, place: Place, category: str, crop: int, scene_change: float) -> Sample:
+        """One sample of a category; ``crop`` counts those that are drawn from this window.
 
         Raises:
             WindowError: ``no_format_fits``, or ``not_accepted_...`` when every box tried was refused.
         """
-        name, spec = self._format(place, category)
+        name, spec = self._format(place, category, crop)
         for number in range(BOXES_PER_WINDOW):
-            where = (self.recipe.seed, place.movie, place.epoch, place.slot, place.attempt, category, number)
+            where = (self.recipe.seed, place.movie, place.epoch, place.slot, place.attempt, category, crop, number)
             box = self._box(window, spec, where)
             tensors, measures = self._cut(window, box, spec.scale, where)
             refused = self._refusal(measures)
@@ -134,7 +134,7 @@ class Cutter:
                 break
         else:
             raise WindowError(f"not_accepted_{refused}")
-        key = f"{place.movie}-{category}-{place.epoch}-{place.slot:06d}"
+        key = f"{place.movie}-{category}-{place.epoch}-{place.slot:06d}" + (f"-{crop}" if crop else "")
         sample = Sample(  # type: ignore[typeddict-item]  # the pictures' keys depend on the output
             key=key,
             __key__=key,
@@ -163,7 +163,7 @@ class Cutter:
         picture: Plane = self.geometry.upright(self.grader.sdr(pictures, region))[0]
         return picture
 
-    def _format(self, place: Place, category: str) -> tuple[str, Format]:
+    def _format(self, place: Place, category: str, crop: int) -> tuple[str, Format]:
         # The address has no attempt, so that a plan knows the formats before anything is decoded.
         formats, area = self.recipe.all_formats, self.geometry.active
         fitting = {
@@ -173,7 +173,7 @@ class Cutter:
         }
         if not fitting:
             raise WindowError("no_format_fits", f"{category}: active picture is {area.height}x{area.width}")
-        ball = uniform_at("format", self.recipe.seed, place.movie, place.epoch, place.slot, category)
+        ball = uniform_at("format", self.recipe.seed, place.movie, place.epoch, place.slot, category, crop)
         name = weighted_choice(fitting, ball)
         return name, formats[name]
 

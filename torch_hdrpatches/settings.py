@@ -29,6 +29,8 @@ class Sampling(Section):
     frame turned upright); ``"native"``: as decoded."""
     crop_black_bars: bool = True
     """Keep crops inside the active picture."""
+    crops_per_category: int = Field(1, ge=1, le=64)
+    """Samples that a category draws from one window: more crops from one decode, from the same moment."""
     max_attempts: int = Field(10, ge=1)
     """Windows tried per slot before it is given up."""
     retry_skip: float = Field(2.0, gt=0)

@@ -194,10 +194,11 @@ class PatchStream:
         for category in attempt.slot.categories(self.recipe.seed, epoch):
             if categories is not None and category not in categories:
                 continue
-            try:
-                samples.append(cutter.sample(window, place, category, change))
-            except WindowError as refused:
-                refusals.append((category, refused.reason))
+            for crop in range(self.recipe.sampling.crops_per_category):
+                try:
+                    samples.append(cutter.sample(window, place, category, crop, change))
+                except WindowError as refused:
+                    refusals.append((category, refused.reason))
         return Outcome(
             place.movie,
             epoch,
