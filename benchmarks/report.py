@@ -10,7 +10,7 @@ from benchmarks.methods import METHODS
 
 Row = Mapping[str, Any]
 
-AIMS = (
+AIMS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ("live / limit", "live", "limit", {"1080p": "at most 1.10", "2160p": "at most 1.05"}),
     ("with export / limit", "export", "limit", {"1080p": "at most 1.20", "2160p": "at most 1.10"}),
     (

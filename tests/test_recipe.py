@@ -45,6 +45,13 @@ def test_a_toml_file_says_everything_it_says(tmp_path):
     assert recipe.movies[0].path == str(tmp_path / "dune.mkv"), "relative paths count from the recipe's folder"
 
 
+def test_a_preset_stands_for_its_settings_and_a_key_beside_it_wins():
+    plain = Recipe.from_dict(base(tonemap={"preset": "bt2408"})).tonemap
+    assert (plain.curve, plain.reference_white, plain.desat, plain.hlg_ootf) == ("bt2390", 203.0, 0.0, "luminance")
+    assert Recipe.from_dict(base(tonemap={"preset": "bt2408", "desat": 1.0})).tonemap.desat == 1.0
+    assert Recipe.from_dict(base(tonemap={"preset": "ffmpeg"})) == Recipe.from_dict(base())
+
+
 def test_json_is_accepted(tmp_path):
     (tmp_path / "recipe.json").write_text(Recipe.from_dict(base()).model_dump_json())
     assert Recipe.load(tmp_path / "recipe.json").categories == Recipe.from_dict(base()).categories
@@ -69,6 +76,7 @@ def test_the_five_formats_are_built_in():
         ({"sampling": {"frames": 6}}, "sampling", "odd"),
         ({"sampling": {"timestamps_per_movie": "many"}}, "sampling.timestamps_per_movie", "integer"),
         ({"tonemap": {"curve": "filmic"}}, "tonemap.curve", "mobius"),
+        ({"tonemap": {"preset": "bt2409"}}, "tonemap", "bt2408"),
         ({"formats": {"odd": {"gt": [100, 100]}}}, "formats.odd", "multiples of scale 3"),
         ({"colour": {}}, "colour", "sampling"),
         ({"movies": []}, "movies", "at least 1"),

@@ -163,6 +163,17 @@ def test_a_transform_gets_a_generator_of_its_own_address(recipe):
     assert set(flips[0]) == {True, False}
 
 
+def test_a_curve_of_ones_own_changes_the_pictures_and_nothing_else(recipe):
+    def clip(light, peak):
+        return light.clip(0, 1)
+
+    mine = samples(PatchStream(recipe, curve=clip))
+    built_in = samples(PatchStream(recipe | {"tonemap": {"curve": "clip"}}))
+    assert [s["crop"] for s in mine] == [s["crop"] for s in samples(PatchStream(recipe))]
+    assert signatures(mine) == signatures(built_in)
+    assert mine[0]["tonemap"]["curve"].endswith("clip")
+
+
 def test_the_most_detailed_of_several_candidates_is_taken(recipe):
     plain = samples(PatchStream(recipe))
     chosen = samples(PatchStream(recipe | {"crop": {"candidates": 4}}))

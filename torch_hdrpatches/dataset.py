@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from .curves import UserCurve
 from .degrade import Degrade
 from .errors import NoSamplesError
 from .identity import identity_of
@@ -33,6 +34,7 @@ class HDRPatchDataset(IterableDataset[Sample]):
         gt: the ``"centre"`` frame, or the whole ``"sequence"``.
         degrade: makes ``lq`` from the ground-truth frames; antialiased bicubic when absent.
         transform: ``transform(sample, rng) -> sample``, applied last.
+        curve: a tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``curves.UserCurve``.
         rank, world_size: found from the environment or the process group when absent.
 
     Raises:
@@ -49,11 +51,12 @@ class HDRPatchDataset(IterableDataset[Sample]):
         gt: GroundTruth = "centre",
         degrade: Degrade | None = None,
         transform: Transform | None = None,
+        curve: UserCurve | None = None,
         rank: int | None = None,
         world_size: int | None = None,
     ) -> None:
         super().__init__()
-        self.stream = PatchStream(recipe, output=output, gt=gt, degrade=degrade, transform=transform)
+        self.stream = PatchStream(recipe, output=output, gt=gt, degrade=degrade, transform=transform, curve=curve)
         self.rank, self.world_size = rank_and_world(rank, world_size)
         # In shared memory, so that persistent workers see set_epoch.
         self._epoch = torch.tensor(epoch).share_memory_()

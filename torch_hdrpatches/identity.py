@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from .recipe import Recipe, is_url
-from .sample import Making
+from .sample import Making, name_of
 
 
 def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:
     """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
-    fields: dict[str, Any] = _making(making)
+    fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
+    fields |= {name: name_of(getattr(making, name)) for name in ("degrade", "transform", "curve")}
     dump = recipe.model_dump(mode="json")
     for movie in dump.pop("movies"):
         path = movie.pop("path")
@@ -36,15 +37,6 @@ def digests(identity: Mapping[str, Any]) -> dict[str, str]:
         name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
         for name, values in grouped.items()
     }
-
-
-def _making(making: Making) -> dict[str, Any]:
-    fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
-    for name in ("degrade", "transform"):
-        thing = getattr(making, name)
-        # A function's repr holds an address; its name says as much, and stays the same.
-        fields[name] = f"{thing.__module__}.{thing.__qualname__}" if hasattr(thing, "__qualname__") else repr(thing)
-    return fields
 
 
 def _flat(prefix: str, value: Any) -> dict[str, Any]:

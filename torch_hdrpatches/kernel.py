@@ -6,27 +6,17 @@ nothing is summed across pixels: every CPU gives the same bytes, and a pixel doe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy import float32 as f32
 from numpy import int32, uint32
 
 from .frames import Plane
+from .jit import compiled
 from .tables import Floats, Matrix, RootTable, Sampling, Tables
 
 Indices: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
-Function = TypeVar("Function", bound=Callable[..., None])
-
-
-def compiled(function: Function) -> Function:
-    """``numba.njit`` without the GIL, its machine code kept on disk where there is a place to keep it."""
-    try:
-        return njit(nogil=True, error_model="numpy", cache=True)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # neither this folder nor the user's cache can be written: each process compiles anew
-        return njit(nogil=True, error_model="numpy")(function)  # type: ignore[no-any-return]
 
 
 @compiled

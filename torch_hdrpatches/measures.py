@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias, TypedDict
 
-import numba
 import numpy as np
+
+from .jit import compiled
 
 Pictures: TypeAlias = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
 
@@ -59,7 +60,7 @@ def sharpness(luma: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
 
 
 # Integer sums: the same on every machine, in whatever order the compiler vectorises them.
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _luma8(rgb, out, shift):  # type: ignore[no-untyped-def]
     for row in range(rgb.shape[0]):
         for column in range(rgb.shape[1]):
@@ -71,7 +72,7 @@ def _luma8(rgb, out, shift):  # type: ignore[no-untyped-def]
             out[row, column] = np.uint8(weighted >> np.uint32(16) >> shift)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _laplacian_sums(luma):  # type: ignore[no-untyped-def]
     total = 0
     squares = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ from .png import Picture
 
 MAX_PIXELS = 1 << 26
 """Largest picture that is written or read, so that a forged header cannot claim the memory (seven 4K pictures fit)."""
+
+
+_NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(?P<length>..)\{'descr': '(?P<dtype>\|u1|<u2)', 'fortran_order': False, "
+    rb"'shape': \((?P<height>\d{1,9}), (?P<width>\d{1,9}), 3\), \} *\n",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +96,14 @@ def _pillow_decode(kind: str, data: bytes) -> Picture:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             _check_size(image.height, image.width)
             if image.mode not in ("1", "L", "P", "RGB") or image.has_transparency_data:
-                raise ShardError(f"pixels of mode {image.mode}, where RGB without alpha is expected")
+                raise ValueError(f"pixels of mode {image.mode}, where RGB without alpha is expected")
             return np.array(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+    except _PILLOW_ERRORS as error:
         raise ShardError(str(error)) from error
+
+
+# A broken PNG is a SyntaxError to Pillow.
+_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def _jxl_encode(picture: Picture) -> bytes:
@@ -166,19 +178,15 @@ def _npy_encode(picture: Picture) -> bytes:
 
 
 def _npy_decode(data: bytes) -> Picture:
-    stream = io.BytesIO(data)
-    try:
-        np.lib.format.read_magic(stream)
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    except ValueError as error:
-        raise ShardError(str(error)) from error
-    if fortran or len(shape) != 3 or shape[2] != 3 or dtype.str not in ("|u1", "<u2"):
-        raise ShardError(f"{dtype} {shape}, where uint8 or uint16 (height, width, 3) is expected")
-    _check_size(*shape[:2])
-    pixels = data[stream.tell() :]
-    if len(pixels) != shape[0] * shape[1] * 3 * dtype.itemsize:
-        raise ShardError(f"{len(pixels)} bytes of pixels do not make {dtype} {shape}")
-    return np.frombuffer(bytearray(pixels), dtype).reshape(shape)
+    header = _NPY_HEADER.match(data)
+    if header is None or header.end() != 10 + int.from_bytes(header["length"], "little"):
+        raise ShardError("no .npy header of an uint8 or uint16 (height, width, 3) array as numpy writes it")
+    height, width, dtype = int(header["height"]), int(header["width"]), np.dtype(header["dtype"].decode())
+    _check_size(height, width)
+    pixels = data[header.end() :]
+    if len(pixels) != height * width * 3 * dtype.itemsize:
+        raise ShardError(f"{len(pixels)} bytes of pixels do not make {height} x {width} of {dtype}")
+    return np.frombuffer(bytearray(pixels), dtype).reshape(height, width, 3)
 
 
 CODECS: Mapping[str, Codec] = MappingProxyType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypeAlias, TypedDict
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .crop import random_box
+from .curves import UserCurve
 from .degrade import Degrade
 from .errors import WindowError
 from .facts import Facts
@@ -77,6 +79,14 @@ class Making:
     gt: GroundTruth
     degrade: Degrade
     transform: Transform | None = None
+    curve: UserCurve | None = None
+
+
+def name_of(behaviour: object) -> str:
+    """A name of a callable that is the same in every process: its path, or its repr without addresses in memory."""
+    if hasattr(behaviour, "__qualname__"):
+        return f"{behaviour.__module__}.{behaviour.__qualname__}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(behaviour))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +109,12 @@ class Cutter:
         self.geometry = Geometry.of(facts, recipe.sampling)
         tone, tags = recipe.tonemap, facts.tags
         peak = peak_nits(facts.max_cll, facts.mastering_peak)[0] if tone.peak == "auto" else tone.peak
-        settings = ToneSettings(tone.curve, tone.reference_white, peak, tone.desat, tone.hlg_ootf)
+        settings = ToneSettings(making.curve or tone.curve, tone.reference_white, peak, tone.desat, tone.hlg_ootf)
         self.grey = Grader(tags, facts.bits, settings, peak).grey
         self.grader = Grader(tags, 16 if self.geometry.is_scaled else facts.bits, settings, peak)
         is_hdr = tags.transfer in ("pq", "hlg")
         self.tonemap: dict[str, str | float] = {
-            "curve": tone.curve if is_hdr else "none",
+            "curve": (name_of(making.curve) if making.curve else tone.curve) if is_hdr else "none",
             "peak": float(peak) if is_hdr else 0.0,
             "reference_white": tone.reference_white if is_hdr else 0.0,
         }

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from .curves import PRESETS, CurveName
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
 
 
 class Section(BaseModel):
+    """Frozen, and refuses what it does not know."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
@@ -25,8 +30,8 @@ class Sampling(Section):
     frames: int = Field(7, ge=1)
     """Consecutive frames of a window; odd, so that one of them is the centre."""
     frame_size: tuple[int, int] | Literal["native"] = (1920, 1080)
-    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept (portrait pictures into the
-    frame turned upright); ``"native"``: as decoded."""
+    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept (portrait pictures
+    into the frame turned upright); ``"native"``: as decoded."""
     crop_black_bars: bool = True
     """Keep crops inside the active picture."""
     crops_per_category: int = Field(1, ge=1, le=64)
@@ -50,15 +55,26 @@ class Sampling(Section):
 class Tonemap(Section):
     """How HDR light becomes SDR codes; one static curve per movie."""
 
-    curve: Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"] = "mobius"
-    reference_white: float = Field(100.0, gt=0)
+    curve: CurveName = "mobius"
+    reference_white: float = Field(100.0, ge=1, le=10000)
     """cd/m2 that becomes 1.0 before the curve: 100 as in the old chain, 203 after BT.2408."""
-    peak: Annotated[float, Field(gt=0, le=10000)] | Literal["auto"] = "auto"
+    peak: Annotated[float, Field(ge=1, le=10000)] | Literal["auto"] = "auto"
     """cd/m2 that the curve brings to SDR white; ``"auto"``: MaxCLL, else mastering peak, else 1000."""
     desat: float = Field(2.0, ge=0)
     """Luminance, in units of reference white, above which colours are desaturated; 0: never."""
     hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
     """HLG display rendering: per channel as zscale does by default, or on luminance as BT.2100 has it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, fields: Any) -> Any:
+        """``preset = "bt2408"`` stands for its settings; a key beside it wins."""
+        if not isinstance(fields, dict) or "preset" not in fields:
+            return fields
+        own = {name: value for name, value in fields.items() if name != "preset"}
+        if fields["preset"] not in PRESETS:
+            raise ValueError(f"preset: unknown preset {fields['preset']!r}, expected one of: {', '.join(PRESETS)}")
+        return asdict(PRESETS[fields["preset"]]) | own
 
 
 class Crop(Section):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import scene
+from .curves import UserCurve
 from .degrade import BI, Degrade
 from .errors import MovieError, WindowError
 from .facts import Facts
@@ -59,6 +60,7 @@ class PatchStream:
         gt: the ``"centre"`` frame, or the whole ``"sequence"``.
         degrade: makes ``lq`` from the ground-truth frames; bicubic with antialiasing when absent.
         transform: ``transform(sample, rng) -> sample``, applied last.
+        curve: a tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``curves.UserCurve``.
 
     Raises:
         RecipeError: if the recipe cannot mean anything, or names a file that does not exist.
@@ -72,10 +74,11 @@ class PatchStream:
         gt: GroundTruth = "centre",
         degrade: Degrade | None = None,
         transform: Transform | None = None,
+        curve: UserCurve | None = None,
     ) -> None:
         self.recipe = Recipe.load(recipe).resolved()
         self.plan = Plan(self.recipe)
-        self.making = Making(output, gt, degrade or BI(), transform)
+        self.making = Making(output, gt, degrade or BI(), transform, curve)
         self._cutters: dict[str, Cutter | MovieError] = {}
 
     def outcome(self, epoch: int, movie: str, slot: int) -> Outcome:
