@@ -112,7 +112,8 @@ def _described(facts: Facts) -> tuple[str, str, str, str]:
     return (
         f"{facts.codec} {facts.width}x{facts.height} {facts.bits} bit {facts.chroma}, {facts.duration:.1f} s",
         f"{tags.transfer} {tags.primaries} {tags.matrix} {tags.range} {tags.chroma_location}",
-        f"MaxCLL {facts.max_cll:g}, mastering {facts.mastering_peak:g} cd/m2 {facts.dolby_vision and 'DV '}{facts.dolby_vision}",
+        f"MaxCLL {facts.max_cll:g}, mastering {facts.mastering_peak:g} cd/m2"
+        + (f", Dolby Vision {facts.dolby_vision}" if facts.dolby_vision else ""),
         f"{active.width}x{active.height} at {active.left},{active.top}",
     )
 

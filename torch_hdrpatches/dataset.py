@@ -59,8 +59,8 @@ class HDRPatchDataset(IterableDataset[Sample]):
         self.stream = PatchStream(recipe, output=output, gt=gt, degrade=degrade, transform=transform, curve=curve)
         self.rank, self.world_size = rank_and_world(rank, world_size)
         # In shared memory, so that persistent workers see set_epoch.
-        self._epoch = torch.tensor(epoch).share_memory_()
-        self._ledger = torch.zeros(_MAX_WORKERS, 2, dtype=torch.int64).share_memory_()
+        self._epoch = torch.tensor(epoch).share_memory_()  # type: ignore[no-untyped-call]
+        self._ledger = torch.zeros(_MAX_WORKERS, 2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     @property
     def epoch(self) -> int:

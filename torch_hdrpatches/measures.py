@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
 from .jit import compiled
 
+Luma: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Pictures: TypeAlias = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
 
 
@@ -32,7 +34,7 @@ def measure(gt: Pictures, lq: Pictures) -> Measures:
     counts = np.bincount(luma.ravel(), minlength=256)
     share = counts[counts > 0] / luma.size
     steps = [luma8(picture).astype(np.int16) for picture in lq]
-    differences = [np.abs(after - before).mean() for before, after in zip(steps[:-1], steps[1:], strict=True)]
+    differences = [np.abs(after - before).mean() for before, after in pairwise(steps)]
     return Measures(
         entropy=float(-(share * np.log2(share)).sum()) + 0.0,
         sharpness=sharpness(luma),
@@ -42,7 +44,7 @@ def measure(gt: Pictures, lq: Pictures) -> Measures:
     )
 
 
-def luma8(rgb: Pictures) -> np.ndarray[Any, np.dtype[np.uint8]]:
+def luma8(rgb: Pictures) -> Luma:
     """uint8 (H, W) luma of uint8 or uint16 (H, W, 3) RGB: 0.2627 R + 0.678 G + 0.0593 B, in integers."""
     pixels = np.ascontiguousarray(rgb)
     out = np.empty(pixels.shape[:2], np.uint8)
@@ -50,7 +52,7 @@ def luma8(rgb: Pictures) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return out
 
 
-def sharpness(luma: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
+def sharpness(luma: Luma) -> float:
     """Variance of the 4-neighbour Laplacian of uint8 (H, W), borders left out; 0 below 3x3."""
     if min(luma.shape) < 3:
         return 0.0
@@ -61,7 +63,7 @@ def sharpness(luma: np.ndarray[Any, np.dtype[np.uint8]]) -> float:
 
 # Integer sums: the same on every machine, in whatever order the compiler vectorises them.
 @compiled
-def _luma8(rgb, out, shift):  # type: ignore[no-untyped-def]
+def _luma8(rgb: Pictures, out: Luma, shift: np.uint32) -> None:
     for row in range(rgb.shape[0]):
         for column in range(rgb.shape[1]):
             weighted = (
@@ -73,9 +75,9 @@ def _luma8(rgb, out, shift):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _laplacian_sums(luma):  # type: ignore[no-untyped-def]
-    total = 0
-    squares = 0
+def _laplacian_sums(luma: Luma) -> tuple[int, int]:
+    total = np.int64(0)
+    squares = np.int64(0)
     for row in range(1, luma.shape[0] - 1):
         for column in range(1, luma.shape[1] - 1):
             value = (
@@ -87,4 +89,4 @@ def _laplacian_sums(luma):  # type: ignore[no-untyped-def]
             )
             total += value
             squares += value * value
-    return total, squares
+    return int(total), int(squares)

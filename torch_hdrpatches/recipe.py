@@ -38,7 +38,7 @@ class Recipe(Section):
     crop: Crop = Crop()
     accept: Accept = Accept()
     shards: Shards = Shards()
-    formats: dict[Name, Format] = {}
+    formats: dict[Name, Format] = Field(default_factory=dict)
     """Your own formats, beside the five that are built in."""
     categories: dict[Name, Category] = Field(min_length=1)
     movies: tuple[Movie, ...] = Field(min_length=1)
@@ -179,11 +179,11 @@ def _matches(index: int, movie: Movie) -> list[str]:
     path = movie.path
     if is_url(path) or Path(path).exists():
         return [path]
-    matches = sorted(glob.glob(path, recursive=True))
+    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - the pattern may be absolute
     if not matches:
         raise RecipeError(
-            f"movies.{index}.path: no such file: {path}; correct the path (relative ones count from the recipe's folder) "
-            "or remove this entry"
+            f"movies.{index}.path: no such file: {path}; correct the path (relative ones count from the recipe's "
+            "folder) or remove this entry"
         )
     if len(matches) > 1 and movie.name:
         raise RecipeError(f"movies.{index}.name: {path} matches {len(matches)} files, one name cannot serve them all")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 import numpy as np
 import torch
@@ -145,24 +145,25 @@ class Cutter:
         else:
             raise WindowError(f"not_accepted_{refused}")
         key = f"{place.movie}-{category}-{place.epoch}-{place.slot:06d}" + (f"-{crop}" if crop else "")
-        sample = Sample(  # type: ignore[typeddict-item]  # the pictures' keys depend on the output
-            key=key,
-            __key__=key,
+        fields: dict[str, Any] = {
+            "key": key,
+            "__key__": key,
             **tensors,
-            category=category,
-            format=name,
-            movie=place.movie,
-            seconds=window.seconds,
-            frame_pts=window.pts,
-            crop=tuple(box),
-            slot=place.slot,
-            epoch=place.epoch,
-            attempt=place.attempt,
-            scene_change=scene_change,
-            measures=measures,
-            tonemap=self.tonemap,
-            source=self.source,
-        )
+            "category": category,
+            "format": name,
+            "movie": place.movie,
+            "seconds": window.seconds,
+            "frame_pts": window.pts,
+            "crop": tuple(box),
+            "slot": place.slot,
+            "epoch": place.epoch,
+            "attempt": place.attempt,
+            "scene_change": scene_change,
+            "measures": measures,
+            "tonemap": self.tonemap,
+            "source": self.source,
+        }
+        sample = cast(Sample, fields)
         transform = self.making.transform
         return transform(sample, rng_at("transform", *where)) if transform else sample
 

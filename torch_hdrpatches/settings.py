@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from .color import ACCEPTED, accepted_name
 from .curves import PRESETS, CurveName
 
 Probability = Annotated[float, Field(gt=0, le=1)]
@@ -161,8 +162,19 @@ class Movie(Section):
     """Names, or name to the probability that a slot gives this category."""
     timestamps: int | None = Field(None, ge=1)
     """Slots of this movie instead of ``sampling.timestamps_per_movie``."""
-    assume: dict[Literal["transfer", "primaries", "matrix", "range", "chroma_location", "scan"], str] = {}
-    """Colour tags for files that carry none, e.g. ``{ transfer = "pq" }``; what the file does say wins."""
+    assume: dict[str, str] = Field(default_factory=dict)
+    """``transfer``, ``primaries``, ``matrix``, ``range`` or ``chroma_location`` for files that do not say; what a file
+    does say wins. ``scan = "progressive"`` for files that are wrongly flagged as interlaced."""
+
+    @field_validator("assume")
+    @classmethod
+    def _known_tags(cls, assume: dict[str, str]) -> dict[str, str]:
+        for field, name in assume.items():
+            if field == "scan" and name != "progressive":
+                raise ValueError(f"scan: only progressive can be assumed, not {name}")
+            if field != "scan" and field not in ACCEPTED:
+                raise ValueError(f"unknown tag {field!r}, expected one of: {', '.join([*ACCEPTED, 'scan'])}")
+        return {field: name if field == "scan" else accepted_name(field, name) for field, name in assume.items()}
 
 
 class Shards(Section):
