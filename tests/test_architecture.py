@@ -12,24 +12,39 @@ import torch_hdrpatches
 PACKAGE = Path(torch_hdrpatches.__file__).parent
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 
-# From the ground up. The first word of a line says what the floor is for.
-FLOORS = {
-    "ground": "errors frames rng color measures taps packets storage workers executors augment _testing_scenery",
-    "formulas": "crop scene curves metadata planes png settings source degrade resample _testing_signal",
-    "pieces": "recipe facts tables compression corrupt pictures _testing_paint",
-    "parts": "plan geometry kernel seeking counting _testing_picture",
-    "readers": "video tonemap testing",
-    "sample": "sample demo",
-    "stream": "stream shards identity transport",
-    "count": "tally loader",
-    "use": "dataset manifest",
-    "write": "export report",
-    "command": "cli",
-}
-FLOOR = {module: floor for floor, modules in enumerate(FLOORS.values()) for module in modules.split()}
+# From the ground up.
+FLOORS = (
+    "_testing_scenery augment color errors executors frames jit logs packets rng storage workers",
+    "_testing_signal container crop curves measures metadata planes png scene taps",
+    "_testing_paint degrade pictures resample settings source tables",
+    "_testing_picture compression corrupt kernel recipe stretch survey",
+    "facts plan testing tonemap",
+    "counting demo geometry seeking",
+    "sample video",
+    "identity shards stream transport",
+    "loader tally",
+    "dataset manifest",
+    "export report",
+    "cli",
+)
+FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules.split()}
 
 HOMES = {
-    "av": {"source", "seeking", "counting", "facts", "metadata", "packets", "planes", "compression", "testing"},
+    "av": {
+        "container",
+        "source",
+        "seeking",
+        "counting",
+        "stretch",
+        "facts",
+        "survey",
+        "logs",
+        "metadata",
+        "packets",
+        "planes",
+        "compression",
+        "testing",
+    },
     "typer": {"cli"},
     "rich": {"cli"},
     "pydantic": {"recipe", "settings"},

@@ -118,7 +118,7 @@ def test_crops_lie_inside_the_picture_and_outside_the_bars(recipe):
 
 def test_a_format_that_does_not_fit_is_replaced_by_one_that_does(recipe):
     recipe["formats"]["tall"] = {"gt": [330, 90]}
-    recipe["categories"]["master"]["formats"] = {"tall": 0.9, "square": 0.1}
+    recipe["categories"]["master"]["formats"] = {"tall": 0.5, "square": 0.5}
     by_movie = {"pq": set(), "hlg": set()}
     for sample in samples(PatchStream(recipe)):
         if sample["category"] == "master":

@@ -74,7 +74,7 @@ class Classifier:
         return Kind(True, False)
 
     def mute(self, packet: Packet[VideoStream]) -> None:
-        """Turn what is no picture data into filler, in place, so that nothing but pictures can fail to decode.
+        """Turn metadata of H.265 into filler, in place, so that nothing but pictures can fail to decode.
 
         Film grain stays, for the decoder applies it.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from enum import Enum, auto
 from fractions import Fraction
 
 from av.video.frame import VideoFrame
@@ -19,6 +20,17 @@ PATIENCE_SECONDS = 5
 """So far is read on, rather than sought, where the container has no index to say whether a keyframe lies between."""
 MAX_SEEKS = 12
 """Attempts, each further back than the one before, to land at or before a time; then it is read from the beginning."""
+
+
+class Attempt(Enum):
+    """How to come by a window; the next is made when one fails."""
+
+    GO_ON = auto()
+    """From where the decoder is, if that spares a seek."""
+    FROM_KEYFRAME = auto()
+    """From the keyframe that its first picture needs."""
+    FURTHER_BACK = auto()
+    """From a keyframe before that, and with every packet: not all that is flagged as a keyframe is one."""
 
 
 class SeekingReader:
@@ -44,26 +56,21 @@ class SeekingReader:
         Raises :class:`WindowError`: ``past_end``, ``too_short`` or ``undecodable``.
         """
         target = self._start + Fraction(seconds) * self._second
-        wanted = self._plan(target, frames, fresh=False)
-        if not self._decode(wanted, self._stretch.keyframe_of(wanted[0]), drop=True):
-            wanted = self._plan(target, frames, fresh=True)
-            self._decode(wanted, self._stretch.keyframe_of(wanted[0]), drop=True)
-        if not self._is_whole(wanted):
-            # Once more from one keyframe further back and without dropping: this attempt depends on the file alone.
-            wanted = self._plan(target, frames, fresh=True, back=True)
-            self._decode(wanted, self._stretch.packets[0], drop=False)
-            if not self._is_whole(wanted):
-                raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
-        return [Timed(coded.time / self._second, self._kept[coded.serial]) for coded in wanted]
+        # The last two attempts depend on the file alone, and so does what is given: the first only saves their work.
+        for attempt in Attempt:
+            wanted = self._plan(target, frames, attempt)
+            if self._decode(wanted, attempt):
+                return [Timed(coded.time / self._second, self._kept[coded.serial]) for coded in wanted]
+        raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
 
     # Which pictures: the packets tell
 
-    def _plan(self, target: Fraction, frames: int, *, fresh: bool, back: bool = False) -> list[Coded]:
+    def _plan(self, target: Fraction, frames: int, attempt: Attempt) -> list[Coded]:
         half = frames // 2
         reach = math.floor(target - half * self._frame_lasts)
-        if fresh or self._must_seek(reach):
+        if attempt is not Attempt.GO_ON or self._must_seek(reach):
             self._seek(reach)
-        if back and not self._at_start():
+        if attempt is Attempt.FURTHER_BACK and not self._at_start():
             self._seek(self._stretch.before())
         while True:
             shown = self._stretch.shown(from_start=self._at_start())
@@ -167,8 +174,10 @@ class SeekingReader:
 
     # Decoding
 
-    def _decode(self, wanted: list[Coded], keyframe: Coded, *, drop: bool) -> bool:
-        """Decode until all of ``wanted`` are kept or cannot come any more; False if their packets are gone."""
+    def _decode(self, wanted: list[Coded], attempt: Attempt) -> bool:
+        """Decode until all of ``wanted`` are kept or cannot come any more; False if one is damaged or missing."""
+        drop = attempt is not Attempt.FURTHER_BACK
+        keyframe = self._stretch.keyframe_of(wanted[0]) if drop else self._stretch.packets[0]
         serials = {coded.serial for coded in wanted}
         first, last = wanted[0].time, wanted[-1].time
         missing = [coded for coded in wanted if coded.serial not in self._kept]
@@ -204,7 +213,7 @@ class SeekingReader:
             # Pictures before the window are only passed through; dropping them here frees their memory at once.
             self._kept = {serial: frame for serial, frame in self._kept.items() if self._is_from(serial, first)}
         self._stretch.forget_before(keyframe)
-        return True
+        return serials <= self._kept.keys() and self._stretch.is_sound(wanted)
 
     def _is_from(self, serial: int, time: int) -> bool:
         coded = self._stretch.get(serial)
@@ -221,9 +230,6 @@ class SeekingReader:
         if coded is not None:
             self._next = coded.serial + 1
         return coded
-
-    def _is_whole(self, wanted: list[Coded]) -> bool:
-        return all(coded.serial in self._kept for coded in wanted) and self._stretch.is_sound(wanted)
 
 
 def _nearest(times: list[int], target: Fraction) -> int:

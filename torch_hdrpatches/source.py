@@ -113,7 +113,7 @@ class Source:
         options = {"max_pixels": str(MAX_PIXELS)}
         if decoder == "libdav1d":
             options["max_frame_delay"] = "1"  # else it delays pictures by as many threads as it has
-        if decoder == "hevc" and self._strict:
+        if decoder in ("hevc", "h264") and self._strict:
             options["err_detect"] = "explode"  # else a slice that cannot be decoded leaves a hole, and nothing says so
         return options
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from .plan import Plan, Run, Slot
 from .recipe import Recipe
 from .sample import Cutter, GroundTruth, Making, Output, Place, Sample, Transform
 from .video import Movie, open_movie
+from .workers import decoder_threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +133,14 @@ class PatchStream:
             return cutter.whole(reader.window(seconds, 1))
 
     def _open(self, run: Run) -> tuple[Movie, Cutter]:
+        opened = partial(open_movie, run.movie.path, assume=run.movie.assume, threads=decoder_threads())
         known = self._cutters.get(run.name)
         if isinstance(known, MovieError):
             raise known
         if known:
-            return open_movie(run.movie.path, assume=run.movie.assume, facts=known.facts), known
+            return opened(facts=known.facts), known
         try:
-            movie = open_movie(run.movie.path, assume=run.movie.assume)
+            movie = opened()
         except MovieError as failure:
             self._cutters[run.name] = failure
             raise

@@ -64,8 +64,9 @@ class Stretch:
         keyframe = self.keyframe_of(coded)
         base = self.packets[0].serial
         for past in self.packets[keyframe.serial - base : coded.serial - base]:
-            due = keyframe.time <= past.time < window_begins
-            lost = past.fed and past.shows and due and not past.emitted
+            if past.pts is not None and past.pts < keyframe.time:
+                continue  # a leading picture: none that is presented after the keyframe refers to it
+            lost = past.fed and past.shows and past.time < window_begins and not past.emitted
             if (past.damaged or lost) and not past.droppable:
                 return True
         return False

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 
 import torch.distributed
 import torch.utils.data
+
+MAX_DECODER_THREADS = 4
+"""More slice threads than this wait for each other."""
 
 
 def rank_and_world(rank: int | None = None, world_size: int | None = None) -> tuple[int, int]:
@@ -35,3 +39,16 @@ def share_of_this_worker(count: int, rank: int = 0, world_size: int = 1) -> rang
     info = torch.utils.data.get_worker_info()
     worker, workers = (info.id, info.num_workers) if info else (0, 1)
     return range(rank * workers + worker, count, world_size * workers)
+
+
+def decoder_threads() -> int:
+    """Threads that a decoder may use here: the cores that no other worker of this DataLoader or pool needs.
+
+    One decoder per core gives the most pictures per second, so that a worker has one thread where there are as many
+    workers as cores. ``OMP_NUM_THREADS``, which Ray and many job scripts set, counts as the number of cores.
+    """
+    cores = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
+    info = torch.utils.data.get_worker_info()
+    if info:
+        return max(1, min(MAX_DECODER_THREADS, cores // info.num_workers))
+    return 1 if multiprocessing.parent_process() else min(MAX_DECODER_THREADS, cores)
