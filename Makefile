@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/hdrpatches demo demo
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

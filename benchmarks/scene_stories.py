@@ -71,7 +71,13 @@ def _flashes(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[St
         yield Story("flash", "one picture lit", make.lit(scene(), rng, lit, whole), (MIDDLE, MIDDLE + 1))
     start, high = MIDDLE, float(np.exp(rng.uniform(np.log(30), np.log(150))))
     decay = {start + k: high * 0.45**k for k in range(4)}
-    yield Story("flash", "dying away", make.lit(scene(), rng, decay, True), (start, start + 1), trail=(start + 2, start + 3, start + 4))
+    yield Story(
+        "flash",
+        "dying away",
+        make.lit(scene(), rng, decay, True),
+        (start, start + 1),
+        trail=(start + 2, start + 3, start + 4),
+    )
     shot, level = scene(), rng.choice([0.0, 0.5, 80.0, 100.0])
     empty = make.joined(make.joined(shot, make.plain(level), MIDDLE), shot, MIDDLE + 1)
     yield Story("flash", "a black or white picture", empty, (MIDDLE, MIDDLE + 1))

@@ -1,6 +1,6 @@
 """Write a movie's patches into WebDataset shards, and read them back: the same samples as live.
 
-    python examples/export_and_read_back.py
+python examples/export_and_read_back.py
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def main() -> None:
             print(f"{path.stat().st_size:9,d} bytes  {path.relative_to(folder)}")
         live = {sample["key"]: sample for sample in HDRPatchDataset(recipe)}
         for sample in read_shards(Path(folder) / "shards"):
-            same = (sample["gt"] == live[sample["key"]]["gt"]).all() and (sample["lq"] == live[sample["key"]]["lq"]).all()
-            print(sample["key"], tuple(sample["gt"].shape), tuple(sample["lq"].shape), "same as live:", bool(same))
+            same = all(bool((sample[name] == live[sample["key"]][name]).all()) for name in ("gt", "lq"))
+            print(sample["key"], tuple(sample["gt"].shape), tuple(sample["lq"].shape), "same as live:", same)
 
 
 if __name__ == "__main__":

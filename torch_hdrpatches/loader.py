@@ -183,8 +183,8 @@ class PatchLoader:
             self._cursor = _Cursor(start.epoch, batches, group, taken, waiting)
             return self.collate_fn(samples)
 
-        for one in self._waiting(start):
-            buckets.setdefault(self._bucket(one.sample), []).append(one)
+        for waiting in self._waiting(start):
+            buckets.setdefault(self._bucket(waiting.sample), []).append(waiting)
         for group, taken, one in self._sequence(start, total):
             if one is not None:
                 bucket = self._bucket(one.sample)

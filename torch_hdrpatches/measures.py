@@ -39,7 +39,7 @@ def measure(gt: Pictures, lq: Pictures) -> Measures:
         entropy=float(-(share * np.log2(share)).sum()) + 0.0,
         sharpness=sharpness(luma),
         mean_luma=float((counts * np.arange(256)).sum() / luma.size),
-        clipped=float((gt == np.iinfo(gt.dtype).max).any(axis=-1).mean()),
+        clipped=_clipped_pixels(np.ascontiguousarray(gt), np.iinfo(gt.dtype).max) / luma.size,
         motion=float(np.mean(differences)) if differences else 0.0,
     )
 
@@ -72,6 +72,15 @@ def _luma8(rgb: Pictures, out: Luma, shift: np.uint32) -> None:
                 + np.uint32(3887) * rgb[row, column, 2]
             )
             out[row, column] = np.uint8(weighted >> np.uint32(16) >> shift)
+
+
+@compiled
+def _clipped_pixels(rgb: Pictures, highest: int) -> int:
+    count = 0
+    for row in range(rgb.shape[0]):
+        for column in range(rgb.shape[1]):
+            count += max(rgb[row, column, 0], rgb[row, column, 1], rgb[row, column, 2]) == highest
+    return count
 
 
 @compiled

@@ -10,6 +10,8 @@ from av.video.stream import VideoStream
 
 H264_SLICES = range(1, 6)
 H264_PARAMETER_SETS = (7, 8, 13, 15)
+H264_INTRA = (2, 4)
+"""Slice types I and SI, modulo 5."""
 
 HEVC_SLICES = range(32)
 HEVC_RASL = (8, 9)
@@ -31,6 +33,8 @@ class Kind(NamedTuple):
     """A picture comes out of the decoder for it."""
     droppable: bool
     """No other picture refers to it, and it carries no parameter sets."""
+    enters: bool = True
+    """Decoding can begin with it, if it is flagged as a keyframe."""
 
 
 class Unit(NamedTuple):
@@ -98,8 +102,9 @@ class Classifier:
                 # H.265 7.4.2.2: an even type below 16 is not referred to by pictures of its own sub-layer,
                 # and above the highest sub-layer there are no others.
                 unreferred = unit.type < 16 and unit.type % 2 == 0 and unit.temporal_id == self._top_layer
-                return Kind(not (unit.type in HEVC_RASL and self._hides_rasl), unreferred and not parameter_sets)
-        return Kind(False, False)
+                shows = not (unit.type in HEVC_RASL and self._hides_rasl)
+                return Kind(shows, unreferred and not parameter_sets, unit.type in HEVC_KEYS)
+        return Kind(False, False, False)
 
 
 def _length_size(codec: str, extradata: bytes) -> int:
@@ -139,8 +144,21 @@ def _h264(data: bytes, length_size: int) -> Kind:
         nal_type, reference = data[start] & 31, data[start] >> 5 & 3
         parameter_sets = parameter_sets or nal_type in H264_PARAMETER_SETS
         if nal_type in H264_SLICES:
-            return Kind(True, not reference and not parameter_sets)
-    return Kind(False, False)
+            # With intra refresh, a keyframe is where a recovery begins: it refers to what was before.
+            intra = _slice_type(data[start + 1 : start + 9]) % 5 in H264_INTRA
+            return Kind(True, not reference and not parameter_sets, intra)
+    return Kind(False, False, False)
+
+
+def _slice_type(header: bytes) -> int:
+    """The second number of a slice header (H.264 7.3.3), both being Exp-Golomb codes (9.1)."""
+    bits = "".join(f"{byte:08b}" for byte in header)
+    number = -1
+    for _ in range(2):
+        zeros = len(bits) - len(bits.lstrip("0"))
+        number = int(bits[zeros : 2 * zeros + 1] or "0", 2) - 1
+        bits = bits[2 * zeros + 1 :]
+    return number
 
 
 def _vp9_shows(data: bytes) -> bool:

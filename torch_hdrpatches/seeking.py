@@ -149,7 +149,9 @@ class SeekingReader:
 
     def _seek(self, time: int) -> None:
         """Begin a new stretch at a keyframe that is presented at or before ``time``, or with the movie."""
-        aim = time - self._index_lag()
+        indexed = len(self._source.stream.index_entries) > 0
+        # Without an index the container finds the time rather than the keyframe before it.
+        aim = time - (self._index_lag() if indexed else round(self._second))
         for attempt in range(MAX_SEEKS):
             if not self._source.seek(aim):
                 break

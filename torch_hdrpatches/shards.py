@@ -9,7 +9,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypedDict
+from typing import IO, Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -135,7 +135,7 @@ def sample_of(key: str, members: dict[str, bytes]) -> Sample:
             pictures[name] = _tensor(key, decode(data, codec), frames[name])
     if missing := frames.keys() - pictures.keys():
         raise ShardError(f"record {key} lacks its {' and '.join(sorted(missing))}")
-    return Sample(**pictures, **fields)  # type: ignore[typeddict-item]
+    return cast(Sample, {**fields, **pictures})
 
 
 def _tensor(key: str, stacked: np.ndarray[Any, np.dtype[Any]], frames: int) -> Tensor:
@@ -144,7 +144,7 @@ def _tensor(key: str, stacked: np.ndarray[Any, np.dtype[Any]], frames: int) -> T
         return pixels.permute(2, 0, 1)
     if frames < 0 or len(pixels) % frames:
         raise ShardError(f"record {key}: {len(pixels)} rows are not {frames} frames")
-    return pixels.unflatten(0, (frames, -1)).permute(0, 3, 1, 2)
+    return pixels.view(frames, -1, *pixels.shape[1:]).permute(0, 3, 1, 2)
 
 
 def records(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, bytes]]]:

@@ -170,8 +170,9 @@ class Source:
             if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
                 return None  # PyAV ends with an empty packet
             self._errors = 0
-            if self._begun or packet.is_keyframe:
-                return self._next(packet)
+            coded = self._next(packet)
+            if self._begun:
+                return coded
         return None
 
     def _next(self, packet: Packet[VideoStream] | None) -> Coded:
@@ -179,7 +180,8 @@ class Source:
         if packet is None:
             return Coded(serial, None, None, None, 0, key=False, shows=False, droppable=False, damaged=True)
         kind = self._classifier.kind(packet)
-        if not self._begun:
+        key = packet.is_keyframe and kind.enters
+        if key and not self._begun:
             self._begun, self._first_pts = True, packet.pts
         # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
         leads = packet.pts is not None and self._first_pts is not None and packet.pts < self._first_pts
@@ -190,7 +192,7 @@ class Source:
             pts=packet.pts,
             dts=packet.dts,
             duration=packet.duration or 0,
-            key=packet.is_keyframe,
+            key=key,
             # What a damaged packet says of itself is not believed.
             shows=(kind.shows or packet.is_corrupt) and not hidden,
             droppable=kind.droppable and not packet.is_corrupt,
