@@ -94,6 +94,17 @@ def test_the_picture_is_the_frame_that_the_sample_names(recipe):
         assert read_number(sample["gt"], top, left) == round(sample["seconds"] * 24)
 
 
+def test_aligned_windows_begin_with_a_keyframe_and_come_once_per_keyframe(recipe):
+    recipe["sampling"]["align"] = "keyframe"
+    given = [outcome for outcome in outcomes(PatchStream(recipe)) if outcome.movie == "hlg"]
+    assert [outcome.rejects for outcome in given].count(("same_gop",)) == 8 - 3
+    assert all(outcome.windows == (0 if outcome.rejects else 1) for outcome in given)
+    centres = [round(sample["seconds"] * 24) for outcome in given for sample in outcome.samples[:1]]
+    assert centres == [3, 27, 51], "keyframes are at 0, 24 and 48"
+    for sample in (sample for outcome in given for sample in outcome.samples):
+        assert read_number(sample["gt"], *sample["crop"][:2]) == round(sample["seconds"] * 24)
+
+
 def test_cuts_are_retried_further_on_and_counted(recipe):
     given = [outcome for outcome in outcomes(PatchStream(recipe)) if outcome.movie == "pq"]
     retried = [outcome for outcome in given if outcome.rejects]

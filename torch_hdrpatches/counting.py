@@ -40,6 +40,10 @@ class CountingReader:
         self._kept: deque[Counted] = deque()
         """Those from the beginning of the last window on."""
 
+    def entry(self, seconds: float, frames: int) -> float:
+        """The same ``seconds``: a stream that is decoded from its beginning has no cheaper place."""
+        return seconds
+
     def pictures(self, seconds: float, frames: int) -> list[Timed]:
         """The ``frames`` consecutive pictures around the one nearest to ``seconds``.
 

@@ -34,7 +34,7 @@ class Kind(NamedTuple):
     droppable: bool
     """No other picture refers to it, and it carries no parameter sets."""
     enters: bool = True
-    """Decoding can begin with it, if it is flagged as a keyframe."""
+    """Decoding can begin with it, if it is flagged as a keyframe or the headers are explicit."""
 
 
 class Unit(NamedTuple):
@@ -54,8 +54,8 @@ class Classifier:
     def __init__(self, codec: str, extradata: bytes) -> None:
         self._codec = codec
         """FFmpeg's name of the format, not of the decoder."""
-        self.tells_leading = codec == "hevc"
-        """Whether :meth:`kind` knows which leading pictures after a keyframe can be decoded."""
+        self.is_explicit = codec == "hevc"
+        """Whether headers alone tell what is a keyframe and which leading pictures after it can be decoded."""
         self._length_size = _length_size(codec, extradata)
         self._extradata_layer = _top_layer(extradata) if codec == "hevc" else None
         self.reset()

@@ -63,6 +63,22 @@ class SeekingReader:
                 return [Timed(coded.time / self._second, self._kept[coded.serial]) for coded in wanted]
         raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
 
+    def entry(self, seconds: float, frames: int) -> float:
+        """Where a window of ``frames`` begins with the keyframe at or before ``seconds``: decoding starts there anyway.
+
+        Returns the seconds to ask :meth:`pictures` for; ``seconds`` where the movie has no such window.
+        """
+        self._seek(math.floor(self._start + Fraction(seconds) * self._second))
+        while True:
+            times = [coded.time for coded in self._stretch.shown(from_start=False)]
+            if self._ended or self._is_settled(times, frames - 1):
+                break
+            self._read_on()
+        if len(times) < frames:
+            return seconds
+        # A quarter of a picture later the same picture is the nearest, whatever the time base rounds away.
+        return float((times[frames // 2] - self._start + self._frame_lasts / 4) / self._second)
+
     # Which pictures: the packets tell
 
     def _plan(self, target: Fraction, frames: int, attempt: Attempt) -> list[Coded]:

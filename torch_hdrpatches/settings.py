@@ -28,6 +28,10 @@ class Sampling(Section):
     """Evenly spaced slots of a movie; ``movies.timestamps`` overrides it for one movie."""
     jitter: float = Field(0.0, ge=0, le=1)
     """0: slot k sits at k × duration / n in every epoch; 1: anywhere in its slot, anew per epoch."""
+    align: Literal["none", "keyframe"] = "none"
+    """``"keyframe"``: a slot's window begins with the keyframe at or before it, which costs no pre-roll; a slot whose
+    keyframe another slot has already is refused as ``same_gop``. Biased: only pictures next to a keyframe are seen, at
+    most one window per keyframe and epoch."""
     frames: int = Field(7, ge=1)
     """Consecutive frames of a window; odd, so that one of them is the centre."""
     frame_size: tuple[int, int] | Literal["native"] = (1920, 1080)

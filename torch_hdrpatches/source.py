@@ -113,7 +113,7 @@ class Source:
         options = {"max_pixels": str(MAX_PIXELS)}
         if decoder == "libdav1d":
             options["max_frame_delay"] = "1"  # else it delays pictures by as many threads as it has
-        if decoder in ("hevc", "h264") and self._strict:
+        if decoder == "hevc" and self._strict:
             options["err_detect"] = "explode"  # else a slice that cannot be decoded leaves a hole, and nothing says so
         return options
 
@@ -180,12 +180,12 @@ class Source:
         if packet is None:
             return Coded(serial, None, None, None, 0, key=False, shows=False, droppable=False, damaged=True)
         kind = self._classifier.kind(packet)
-        key = packet.is_keyframe and kind.enters
+        key = kind.enters and (packet.is_keyframe or self._classifier.is_explicit)
         if key and not self._begun:
             self._begun, self._first_pts = True, packet.pts
         # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
         leads = packet.pts is not None and self._first_pts is not None and packet.pts < self._first_pts
-        hidden = packet.is_discard or (leads and not self._classifier.tells_leading)
+        hidden = packet.is_discard or (leads and not self._classifier.is_explicit)
         return Coded(
             serial=serial,
             packet=packet,

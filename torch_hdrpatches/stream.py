@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from .recipe import Recipe
 from .sample import Cutter, GroundTruth, Making, Output, Place, Sample, Transform
 from .video import Movie, open_movie
 from .workers import decoder_threads
+
+SAME_GOP = "same_gop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +163,39 @@ class PatchStream:
             # In time order across slots: a retry of one slot and the first attempt of the next share one sweep.
             attempt = heapq.heappop(waiting)
             try:
-                window = movie.window(attempt.seconds, sampling.frames)
+                window = movie.window(self._moment(movie, attempt, epoch), sampling.frames)
                 change = self._scene_change(window, cutter)
             except WindowError as refused:
                 again = attempt.again(refused.reason, (attempt.seconds + sampling.retry_skip) % duration)
-                if len(again.rejects) < sampling.max_attempts:
+                if refused.reason != SAME_GOP and len(again.rejects) < sampling.max_attempts:
                     heapq.heappush(waiting, again)
                     continue
-                outcome = Outcome(run.name, epoch, attempt.index, rejects=again.rejects, windows=len(again.rejects))
+                outcome = Outcome(
+                    run.name,
+                    epoch,
+                    attempt.index,
+                    rejects=again.rejects,
+                    windows=len(again.rejects) - again.rejects.count(SAME_GOP),
+                )
             else:
                 outcome = self._outcome(window, cutter, epoch, attempt, change, categories)
             finished[attempt.index] = outcome
             while due in finished:
                 yield finished.pop(due)
                 due += 1
+
+    def _moment(self, movie: Movie, attempt: _Attempt, epoch: int) -> float:
+        """The seconds to ask for: a slot's own, or with ``align`` those of the keyframe before; retries keep theirs."""
+        sampling, seed = self.recipe.sampling, self.recipe.seed
+        if sampling.align == "none" or attempt.rejects:
+            return attempt.seconds
+        moment = movie.entry(attempt.seconds, sampling.frames)
+        if attempt.index:
+            neighbour = replace(attempt.slot, index=attempt.index - 1)
+            before = neighbour.seconds(seed, epoch, sampling.jitter, movie.facts.duration)
+            if movie.entry(before, sampling.frames) == moment:
+                raise WindowError(SAME_GOP)
+        return moment
 
     def _scene_change(self, window: Window, cutter: Cutter) -> float:
         first, last = (

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from .counting import CountingReader
-from .errors import WindowError
+from .errors import DamagedMovieError, WindowError
 from .facts import Facts, probe
 from .frames import Window
 from .planes import planes_of
 from .seeking import SeekingReader
-from .source import Counters, Source
+from .source import Counters, Source, Timed
+from .watchdog import Watched
+
+PATIENCE_SECONDS = 120.0
+"""A window that takes longer than this will not come: the slowest honest one, 4K far from a keyframe, takes a few."""
 
 
 def open_movie(
@@ -31,6 +36,7 @@ class Movie:
         self.path = path
         self.facts = facts
         self.counters = Counters()
+        self._call: Watched[list[Timed]] | None = None
         self._source = Source(path, facts.stream, self.counters, threads=threads, strict=True)
         try:
             self._reader = (SeekingReader if self._source.timed else CountingReader)(self._source, facts, self.counters)
@@ -44,9 +50,21 @@ class Movie:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def entry(self, seconds: float, frames: int = 7) -> float:
+        """The seconds near ``seconds`` whose window is cheapest: it begins with the keyframe at or before that time."""
+        return self._reader.entry(seconds, frames)
+
     def close(self) -> None:
         """Free the decoder and the file."""
-        self._source.close()
+        if not (self._call and self._call.is_running):  # what a hanging decoder holds cannot be freed
+            self._source.close()
+
+    def _watched(self, call: Callable[[], list[Timed]]) -> list[Timed]:
+        self._call = Watched(call)
+        try:
+            return self._call.result(PATIENCE_SECONDS)
+        except TimeoutError as error:
+            raise DamagedMovieError(self.path, f"its decoder gave {error}", "remux or re-encode it") from None
 
     def window(self, seconds: float, frames: int = 7) -> Window:
         """The ``frames`` consecutive pictures around the one nearest to ``seconds`` after the presentation start.
@@ -58,7 +76,7 @@ class Movie:
             WindowError: with the reason ``past_end``, ``too_short``, ``undecodable`` or ``size_change``.
         """
         self.counters.windows += 1
-        pictures = self._reader.pictures(seconds, frames)
+        pictures = self._watched(partial(self._reader.pictures, seconds, frames))
         for _, frame in pictures:
             if (frame.width, frame.height) != (self.facts.width, self.facts.height):
                 raise WindowError("size_change", f"{frame.width}x{frame.height} in {self.path}")
