@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pytest
 
@@ -26,6 +27,15 @@ def test_a_call_that_does_not_return_is_given_up():
     assert call.is_running
     release.set()
     assert call.result(60)
+
+
+def test_an_error_keeps_nothing_alive():
+    call = Watched(lambda: 1 // 0)
+    alive = weakref.ref(call)
+    with pytest.raises(ZeroDivisionError):
+        call.result(60)
+    del call
+    assert alive() is None
 
 
 def test_a_decoder_that_does_not_return_costs_that_movie_only(recipe, movies, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -105,7 +106,8 @@ class PatchStream:
                 for outcome in self._sweep(movie, cutter, epoch, run, categories):
                     due = outcome.slot + 1
                     yield outcome
-        except MovieError as failure:
+        except MovieError as error:
+            failure = copy(error)  # without the frames it went through, which hold a decoder
             for slot in range(due, run.stop):
                 yield Outcome(run.name, epoch, slot, failure=failure)
 
@@ -138,13 +140,13 @@ class PatchStream:
         opened = partial(open_movie, run.movie.path, assume=run.movie.assume, threads=decoder_threads())
         known = self._cutters.get(run.name)
         if isinstance(known, MovieError):
-            raise known
+            raise copy(known)
         if known:
             return opened(facts=known.facts), known
         try:
             movie = opened()
         except MovieError as failure:
-            self._cutters[run.name] = failure
+            self._cutters[run.name] = copy(failure)
             raise
         cutter = self._cutters[run.name] = Cutter(self.recipe, movie.facts, self.making)
         return movie, cutter

@@ -34,9 +34,10 @@ class Watched(Generic[Result]):
         self._thread.join(seconds)
         if self._thread.is_alive():
             raise TimeoutError(f"no answer within {seconds:g} s")
+        # Taken out, not kept: an error remembers the frames it went through, and they remember this call and a decoder.
         if self._error:
-            raise self._error[0]
-        return self._result[0]
+            raise self._error.pop()
+        return self._result.pop()
 
     def _run(self) -> None:
         try:
