@@ -14,7 +14,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 # From the ground up.
 FLOORS = (
-    "_testing_scenery augment color errors executors frames jit logs packets rng storage watchdog workers",
+    "_testing_scenery augment color errors executors frames jit logs memory packets rng storage watchdog workers",
     "_testing_signal container crop curves measures metadata planes png scene taps",
     "_testing_paint degrade pictures resample settings source tables",
     "_testing_picture compression corrupt kernel recipe stretch survey",

@@ -9,6 +9,7 @@ from .counting import CountingReader
 from .errors import DamagedMovieError, WindowError
 from .facts import Facts, probe
 from .frames import Window
+from .memory import give_back
 from .planes import planes_of
 from .seeking import SeekingReader
 from .source import Counters, Source, Timed
@@ -58,6 +59,7 @@ class Movie:
         """Free the decoder and the file."""
         if not (self._call and self._call.is_running):  # what a hanging decoder holds cannot be freed
             self._source.close()
+            give_back()
 
     def _watched(self, call: Callable[[], list[Timed]]) -> list[Timed]:
         self._call = Watched(call)
