@@ -61,11 +61,12 @@ def metadata_of(frame: VideoFrame, stream: VideoStream) -> Metadata:
     """Read everything that ``frame`` of ``stream`` carries."""
     side_data = _side_data(frame, stream)
     warnings: list[str] = []
-    mastering = _mastering_peak(side_data.get("MASTERING_DISPLAY_METADATA", b""))
+    mastering, is_sound = _mastering_peak(side_data.get("MASTERING_DISPLAY_METADATA", b""))
     max_cll, max_fall = _light_level(side_data.get("CONTENT_LIGHT_LEVEL", b""))
     lights = {"mastering peak": mastering, "MaxCLL": max_cll, "MaxFALL": max_fall}
     for name, nits in lights.items():
-        if nits and not (0 if name == "MaxFALL" else MIN_PEAK) <= nits <= MAX_PEAK:
+        refused = name == "mastering peak" and not is_sound
+        if nits and (refused or not (0 if name == "MaxFALL" else MIN_PEAK) <= nits <= MAX_PEAK):
             warnings.append(f"{name} of {nits:g} cd/m2 makes no sense and is ignored")
             lights[name] = 0.0
     location = _location(frame, stream)
@@ -118,13 +119,16 @@ def _location(frame: VideoFrame, stream: VideoStream) -> str:
     return found[0] if found and found[0] in CHROMA_LOCATIONS.values() else ""
 
 
-def _mastering_peak(payload: bytes) -> float:
-    """AVMasteringDisplayMetadata: ten rationals, of which the last is the maximum luminance, and two flags."""
+def _mastering_peak(payload: bytes) -> tuple[float, bool]:
+    """cd/m2, and whether FFmpeg found it sound.
+
+    AVMasteringDisplayMetadata: ten rationals, of which the last is the maximum luminance, and two flags.
+    """
     if len(payload) != struct.calcsize("<20i2i"):
-        return 0.0
+        return 0.0, False
     fields = struct.unpack("<20i2i", payload)
     numerator, denominator, has_luminance = fields[18], fields[19], fields[21]
-    return numerator / denominator if has_luminance and denominator else 0.0
+    return numerator / denominator if denominator else 0.0, bool(has_luminance)
 
 
 def _light_level(payload: bytes) -> tuple[float, float]:
