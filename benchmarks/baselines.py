@@ -38,7 +38,7 @@ def torchcodec(work: Work) -> Callable[[], Counts]:
     def run() -> Counts:
         decoder = decoder_of(work.movie)
         size = sum(_cut(_clip(decoder, stop), stop, work.scale) for stop in work.stops)
-        return {"samples": len(work.stops) * work.categories, "bytes": size}
+        return {"timestamps": len(work.stops), "samples": len(work.stops) * work.categories, "bytes": size}
 
     return run
 
@@ -49,7 +49,7 @@ def torchcodec_items(work: Work) -> Callable[[], Counts]:
 
     def run() -> Counts:
         size = sum(_cut(_clip(decoder_of(work.movie), stop), stop, work.scale) for stop in work.stops)
-        return {"samples": len(work.stops) * work.categories, "bytes": size}
+        return {"timestamps": len(work.stops), "samples": len(work.stops) * work.categories, "bytes": size}
 
     return run
 
@@ -85,7 +85,7 @@ def pyav_plain(work: Work) -> Callable[[], Counts]:
                     if len(pictures) == FRAMES:
                         break
             size += _cut(torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2), stop, work.scale)
-        return {"samples": len(work.stops) * work.categories, "bytes": size}
+        return {"timestamps": len(work.stops), "samples": len(work.stops) * work.categories, "bytes": size}
 
     return run
 

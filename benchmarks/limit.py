@@ -13,6 +13,8 @@ from torch_hdrpatches.video import open_movie
 
 Counts = dict[str, int]
 
+NOTHING = {"frames_decoded": 0, "packets_dropped": 0, "seeks": 0}
+
 
 def decode_runs(work: Work) -> Callable[[], Counts]:
     """Run by run, as the work is dealt to workers; a run's windows in one sweep."""
@@ -30,12 +32,12 @@ def read_windows(work: Work) -> Callable[[], Counts]:
         facts = movie.facts
 
     def run() -> Counts:
-        total = {"frames_decoded": 0, "packets_dropped": 0, "seeks": 0}
+        total = {"timestamps": len(work.stops), **NOTHING}
         for stops in work.runs:
             with open_movie(work.movie, facts=facts) as movie:
                 for seconds in sorted(second for stop in stops for second in stop.attempts):
                     movie.window(seconds, FRAMES)
-            for name in total:
+            for name in NOTHING:
                 total[name] += getattr(movie.counters, name)
         return total
 
@@ -47,7 +49,7 @@ def _decoding(work: Work, parts: Sequence[Sequence[Stop]]) -> Callable[[], Count
     windows = [_windows(work, packets, stops) for stops in parts]
 
     def run() -> Counts:
-        total = {"frames_decoded": 0, "packets_dropped": 0, "seeks": 0}
+        total = {"timestamps": len(work.stops), **NOTHING}
         for part in windows:
             for name, count in _decode(work.movie, packets, part).items():
                 total[name] += count
@@ -72,7 +74,7 @@ def _first(work: Work, seconds: float, count: int) -> int:
 def _decode(movie: str, packets: list[Entry], windows: list[list[int]]) -> Counts:
     wanted = {pts for window in windows for pts in window}
     keys = [number for number, packet in enumerate(packets) if packet.key]
-    counts = {"frames_decoded": 0, "packets_dropped": 0, "seeks": 0}
+    counts = dict(NOTHING)
     with av.open(movie) as container:
         stream = container.streams.video[0]
         context = stream.codec_context

@@ -25,6 +25,8 @@ class Method:
     categories: int = 3
     divisor: int = 1
     """Only every so many timestamps: for methods that would take an hour otherwise."""
+    all_cores: bool = False
+    """The decoder may use all cores; else one, as in a worker beside others."""
 
 
 METHODS = {
@@ -32,6 +34,9 @@ METHODS = {
     "limit-sweep": Method("the same, whole movie in one sweep", limit.decode_sweep),
     "reader": Method("our reader, pixels untouched", limit.read_windows),
     "live": Method("ours, live", ours.live),
+    "live-slices": Method("ours, live, decoder threads on all cores", ours.live, all_cores=True),
+    "live-keyframe": Method("ours, live, align = keyframe", ours.live_at_keyframes),
+    "live-crops": Method("ours, live, four crops per category", ours.live_four_crops),
     "live-4": Method("ours, live, a fourth category", ours.live, categories=4),
     "export": Method("ours, with export (png)", ours.export),
     "torchcodec": Method(

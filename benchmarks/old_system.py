@@ -66,7 +66,7 @@ def _run(work: Work, samples_of: Callable[[Stop, Path], int]) -> Callable[[], Co
     def run() -> Counts:
         with tempfile.TemporaryDirectory(dir=Path(work.movie).parent) as folder:
             size = sum(samples_of(stop, Path(folder)) for stop in work.stops)
-        return {"samples": len(work.stops) * work.categories, "bytes": size}
+        return {"timestamps": len(work.stops), "samples": len(work.stops) * work.categories, "bytes": size}
 
     return run
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from benchmarks.workload import Work
 from torch_hdrpatches.export import Job
 from torch_hdrpatches.export import work as write_shards
+from torch_hdrpatches.recipe import Recipe
+from torch_hdrpatches.shards import record
 from torch_hdrpatches.stream import PatchStream
 
 Counts = dict[str, int]
@@ -18,38 +20,57 @@ Counts = dict[str, int]
 
 def live(work: Work) -> Callable[[], Counts]:
     """``PatchStream.run`` over all runs: samples in memory, as a DataLoader's worker makes them."""
-    stream = _warm(work)
+    return _live(_warm(work.recipe()))
 
+
+def live_at_keyframes(work: Work) -> Callable[[], Counts]:
+    """The same with ``align = "keyframe"``; slots of one GOP give one window, so there are fewer timestamps."""
+    return _live(_warm(work.recipe(align="keyframe")))
+
+
+def live_four_crops(work: Work) -> Callable[[], Counts]:
+    """The same with four crops per category: twelve samples from one decode."""
+    return _live(_warm(work.recipe(crops_per_category=4)))
+
+
+def _live(stream: PatchStream) -> Callable[[], Counts]:
     def run() -> Counts:
-        size = samples = 0
+        size = samples = timestamps = 0
         for part in stream.plan.runs:
             for outcome in stream.run(0, part):
+                timestamps += bool(outcome.samples)
                 for sample in outcome.samples:
                     samples += 1
                     size += sample["gt"].nbytes + sample["lq"].nbytes
-        return {"samples": samples, "bytes": size}
+        return {"timestamps": timestamps, "samples": samples, "bytes": size}
 
     return run
 
 
 def export(work: Work) -> Callable[[], Counts]:
     """A worker's share of ``export``: the runs of one shard, encoded with the default codec, hashed, fsynced."""
-    stream = _warm(work)
+    stream = _warm(work.recipe())
 
     def run() -> Counts:
         folder = Path(tempfile.mkdtemp(prefix="shards-", dir=Path(work.movie).parent))
         try:
             write_shards(stream, folder, Job(0, 0, range(len(stream.plan)), tuple(stream.recipe.categories)))
             shards = list(folder.rglob("*.tar"))
-            return {"shards": len(shards), "bytes": sum(shard.stat().st_size for shard in shards)}
+            return {
+                "timestamps": len(work.stops),
+                "samples": len(work.stops) * work.categories,
+                "bytes": sum(shard.stat().st_size for shard in shards),
+            }
         finally:
             shutil.rmtree(folder)
 
     return run
 
 
-def _warm(work: Work) -> PatchStream:
+def _warm(recipe: Recipe) -> PatchStream:
     """A stream that has looked into its movie and compiled its kernels, which happens once per worker."""
-    stream = PatchStream(work.recipe)
-    list(islice(stream.run(0, stream.plan.runs[0]), 1))
+    stream = PatchStream(recipe)
+    for outcome in islice(stream.run(0, stream.plan.runs[0]), 1):
+        for sample in outcome.samples:
+            record(sample, recipe.shards.codec)
     return stream

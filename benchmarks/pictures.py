@@ -19,7 +19,8 @@ from benchmarks.sources import FILMS, WORK, made
 from benchmarks.workload import recipe
 from torch_hdrpatches.pictures import CODECS
 from torch_hdrpatches.sample import Sample
-from torch_hdrpatches.shards import ShardWriter, read_shards, record
+from torch_hdrpatches.reading import read_shards
+from torch_hdrpatches.shards import ShardWriter, record
 from torch_hdrpatches.stream import PatchStream
 
 Row = dict[str, Any]
@@ -42,6 +43,8 @@ def codecs(film: str, rounds: int) -> list[Row]:
     coders |= {f"png by Pillow, level {level}": (_pillow_png(level), _pillow_read) for level in (1, 6)}
     times: dict[tuple[str, str, str], list[float]] = {}
     sizes: dict[tuple[str, str], float] = {}
+    for encode, decode in coders.values():
+        decode(encode(kinds["lq"][0]))  # kernels compile once
     for _ in range(rounds):
         for name, (encode, decode) in coders.items():
             for kind, images in kinds.items():
@@ -84,6 +87,8 @@ def reading(film: str, rounds: int) -> list[Row]:
         _write_with_pillow(by_pillow, samples)
         readers["webdataset, our png"] = lambda: _read_stock(Path(folder) / "png.tar")
         readers["webdataset, png by Pillow"] = lambda: _read_stock(by_pillow)
+        for read in readers.values():
+            read()  # kernels compile once
         rates: dict[str, list[float]] = {name: [] for name in readers}
         for _ in range(rounds):
             for name, read in readers.items():

@@ -25,7 +25,7 @@ class Timing:
     method: str
     round: int
     milliseconds: float
-    """Wall time per timestamp, of all processes together: 2 processes in 1 s that did 10 each give 50."""
+    """Wall time per timestamp given, of all processes together: 2 processes in 1 s that did 10 each give 50."""
     cpu_milliseconds: float
     """CPU time per timestamp, of the programs that were run as well."""
     peak_mb: float
@@ -35,10 +35,11 @@ class Timing:
     counts: dict[str, int]
 
 
-def measure(name: str, work: Path, timestamps: int, processes: int, number: int) -> Timing:
+def measure(name: str, work: Path, processes: int, number: int) -> Timing:
     """Start the processes, wait until all are prepared, let them go at once."""
     command = [sys.executable, "-m", "benchmarks.worker", name, str(work)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    cores = len(os.sched_getaffinity(0)) if METHODS[name].all_cores else 1
+    environment = {**os.environ, "OMP_NUM_THREADS": f"{cores}", "PYTHONPATH": str(ROOT)}
     workers = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(processes)
@@ -56,7 +57,7 @@ def measure(name: str, work: Path, timestamps: int, processes: int, number: int)
             worker.kill()
             worker.communicate()
     wall = max(report["end"] for report in reports) - min(report["begin"] for report in reports)
-    share = 1000 / (timestamps * processes)
+    share = 1000 / sum(report["counts"]["timestamps"] for report in reports)
     return Timing(
         method=name,
         round=number,
@@ -86,7 +87,7 @@ def interleaved(
             method = METHODS[name]
             work = works[method.categories].thinned(method.divisor)
             path = work.save(folder / f"work-{name}.json")
-            yield measure(name, path, len(work.stops), processes, number)
+            yield measure(name, path, processes, number)
 
 
 def summary(timings: Sequence[Timing], against: str) -> dict[str, dict[str, Any]]:

@@ -83,6 +83,7 @@ def _film(film: str, processes: int, asked: argparse.Namespace) -> dict[str, Any
     began = _now()
     missing = {name: METHODS[name].missing() for name in asked.methods if name in ON_DISC or film not in DISC}
     names = [name for name, reason in missing.items() if not reason]
+    names = [name for name in names if processes == 1 or not METHODS[name].all_cores]
     for name, reason in missing.items():
         if reason:
             print(f"{film}: {name} is left out: {reason}", flush=True)
@@ -100,9 +101,6 @@ def _film(film: str, processes: int, asked: argparse.Namespace) -> dict[str, Any
         "command": command,
         **began,
         "film": described(movie),
-        "timestamps": {
-            name: len(works[METHODS[name].categories].thinned(METHODS[name].divisor).stops) for name in names
-        },
         "missing": {name: reason for name, reason in missing.items() if reason},
         "summary": summary(timings, against="limit"),
         "timings": [asdict(timing) for timing in timings],

@@ -56,10 +56,9 @@ class Work:
         for first in range(0, self.slots, SLOTS_PER_RUN):
             yield tuple(stop for stop in self.stops if first <= stop.slot < first + SLOTS_PER_RUN)
 
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe that gives this work."""
-        return recipe([self.movie], self.slots, self.categories)
+    def recipe(self, **sampling: Any) -> Recipe:
+        """The recipe that gives this work; with other settings for sampling it gives something else."""
+        return recipe([self.movie], self.slots, self.categories, sampling=sampling)
 
     def thinned(self, divisor: int) -> Work:
         """A part of the stops for methods that take very long: those whose mean preroll is nearest to that of all."""

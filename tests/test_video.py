@@ -343,6 +343,42 @@ def test_a_lost_reference_is_never_papered_over(written, tmp_path):
         assert planes == "undecodable" or set(planes) <= truth
 
 
+@pytest.mark.parametrize("name", ["hevc-open-gop-mkv", "hevc-open-gop-mp4", "hevc-open-gop-ts", "h264-open-gop-mp4"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_a_hole_of_zeros_in_a_file_is_never_taken_for_a_picture(written, tmp_path, name, share):
+    data = bytearray(written(name).read_bytes())
+    at = int(len(data) * share)
+    data[at : at + 600] = bytes(600)
+    path = tmp_path / f"hole{CASES[name].suffix}"
+    path.write_bytes(data)
+    with open_movie(str(written(name))) as movie:
+        truth = {planes for found in outcomes(movie, list(range(3, 57))).values() for planes in found}
+    with open_movie(str(path)) as movie:
+        found = outcomes(movie, list(range(3, 57)))
+    assert "undecodable" in found.values()
+    for planes in found.values():
+        assert planes == "undecodable" or set(planes) <= truth
+
+
+def test_a_stream_refreshed_piece_by_piece_is_decoded_from_its_one_keyframe(tmp_path):
+    path = tmp_path / "refresh.mkv"
+    plain = write_movie(tmp_path / "a.mkv", H264)
+    with av.open(str(plain)) as reader, av.open(str(path), "w") as out:
+        options = {"x264-params": "intra-refresh=1:keyint=12", "preset": "superfast"}
+        stream = out.add_stream("libx264", rate=24, options=options)
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        stream.codec_context.color_trc = stream.codec_context.color_primaries = stream.codec_context.colorspace = 1
+        for frame in reader.decode(video=0):
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        keys = [packet.is_keyframe for packet in container.demux(video=0)]
+    assert sum(keys) > 3, "no recovery points"
+    times = random.Random(0).sample(range(3, 57), 20)
+    with open_movie(str(path)) as movie:
+        assert [numbers(movie.window(n / 24)) for n in times] == [list(range(n - 3, n + 4)) for n in times]
+
+
 def test_a_truncated_movie_ends_where_its_data_ends(written, tmp_path):
     data = written("hevc-open-gop-mkv").read_bytes()
     path = tmp_path / "cut.mkv"
@@ -374,9 +410,10 @@ def test_a_transport_stream_that_starts_in_the_middle_of_a_gop_begins_with_its_f
         assert numbers(movie.window(1.0))[3] == first + 24
 
 
-def test_a_change_of_size_is_told(tmp_path):
+@pytest.mark.parametrize("change", [{"height": 270, "width": 480}, {"chroma": "444"}])
+def test_a_change_of_size_or_sampling_is_told(tmp_path, change):
     small = write_movie(tmp_path / "a.264", replace(H264, frames=30))
-    large = write_movie(tmp_path / "b.264", replace(H264, frames=30, height=270, width=480))
+    large = write_movie(tmp_path / "b.264", replace(H264, frames=30, **change))
     path = tmp_path / "both.264"
     path.write_bytes(small.read_bytes() + large.read_bytes())
     with open_movie(str(path)) as movie:

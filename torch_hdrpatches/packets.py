@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,27 +26,33 @@ HEVC_UNSPECIFIED = (62, 63)
 """Dolby Vision: its RPU, and its enhancement layer."""
 SEI_FILM_GRAIN = 19
 
+FORBIDDEN = re.compile(rb"\x00\x00[\x00-\x02]")
+"""Bytes that no NAL unit holds (H.264 7.4.1, H.265 7.4.2.2): where they are found a file was filled with zeros."""
+MAX_TRAILING_ZEROS = 64
+"""Padding in a NAL unit of known length, as phones write it; before a start code there may be any number."""
+
 
 class Kind(NamedTuple):
     """What a packet holds."""
 
-    shows: bool
+    shows: bool = False
     """A picture comes out of the decoder for it."""
-    droppable: bool
+    droppable: bool = False
     """No other picture refers to it, and it carries no parameter sets."""
-    enters: bool = True
+    enters: bool = False
     """Decoding can begin with it, if it is flagged as a keyframe or the headers are explicit."""
+    torn: bool = False
+    """Its bytes cannot be what was written."""
 
 
 class Unit(NamedTuple):
-    """A NAL unit of the base layer."""
+    """A NAL unit."""
 
     start: int
     """Where its header is in the packet."""
-    type: int
-    temporal_id: int
-    payload: int
-    """The byte behind its header."""
+    head: bytes
+    """Its first bytes."""
+    torn: bool
 
 
 class Classifier:
@@ -72,10 +79,8 @@ class Classifier:
         if self._codec == "hevc":
             return self._hevc(bytes(packet))
         if self._codec == "h264":
-            return _h264(bytes(packet), self._length_size)
-        if self._codec == "vp9":
-            return Kind(_vp9_shows(bytes(packet)), False)
-        return Kind(True, False)
+            return self._h264(bytes(packet))
+        return Kind(shows=self._codec != "vp9" or _vp9_shows(bytes(packet)), enters=True)
 
     def mute(self, packet: Packet[VideoStream]) -> None:
         """Turn metadata of H.265 into filler, in place, so that nothing but pictures can fail to decode.
@@ -84,27 +89,38 @@ class Classifier:
         """
         if self._codec != "hevc":
             return
-        data = bytes(packet)
-        for unit in _hevc_units(data, self._length_size):
-            sei = unit.type in HEVC_SEI and unit.payload != SEI_FILM_GRAIN
-            if sei or unit.type in HEVC_UNSPECIFIED:
+        for unit in _hevc_units(bytes(packet), self._length_size):
+            sei = _hevc_type(unit) in HEVC_SEI and unit.head[2] != SEI_FILM_GRAIN
+            if sei or _hevc_type(unit) in HEVC_UNSPECIFIED:
                 memoryview(packet)[unit.start] = HEVC_FILLER << 1
 
     def _hevc(self, data: bytes) -> Kind:
-        parameter_sets = False
+        found, parameter_sets, torn = Kind(), False, False
         for unit in _hevc_units(data, self._length_size):
-            if unit.type == HEVC_SPS:
-                self._top_layer = unit.payload >> 1 & 7
-            parameter_sets = parameter_sets or unit.type in HEVC_PARAMETER_SETS
-            if unit.type in HEVC_SLICES:
-                if unit.type in HEVC_KEYS:
-                    self._hides_rasl, self._at_first_key = unit.type in HEVC_BLA or self._at_first_key, False
+            kind = _hevc_type(unit)
+            torn |= unit.torn and (kind in HEVC_SLICES or kind in HEVC_PARAMETER_SETS)
+            parameter_sets |= kind in HEVC_PARAMETER_SETS
+            if kind == HEVC_SPS:
+                self._top_layer = unit.head[2] >> 1 & 7
+            if kind in HEVC_SLICES and not found.shows:
+                if kind in HEVC_KEYS:
+                    self._hides_rasl, self._at_first_key = kind in HEVC_BLA or self._at_first_key, False
                 # H.265 7.4.2.2: an even type below 16 is not referred to by pictures of its own sub-layer,
                 # and above the highest sub-layer there are no others.
-                unreferred = unit.type < 16 and unit.type % 2 == 0 and unit.temporal_id == self._top_layer
-                shows = not (unit.type in HEVC_RASL and self._hides_rasl)
-                return Kind(shows, unreferred and not parameter_sets, unit.type in HEVC_KEYS)
-        return Kind(False, False, False)
+                unreferred = kind < 16 and kind % 2 == 0 and (unit.head[1] & 7) - 1 == self._top_layer
+                found = Kind(not (kind in HEVC_RASL and self._hides_rasl), unreferred, kind in HEVC_KEYS)
+        return found._replace(droppable=found.droppable and not parameter_sets, torn=torn)
+
+    def _h264(self, data: bytes) -> Kind:
+        found, parameter_sets, torn = Kind(), False, False
+        for unit in _units(data, self._length_size):
+            kind, is_reference = unit.head[0] & 31, unit.head[0] >> 5 & 3
+            torn |= unit.torn and (kind in H264_SLICES or kind in H264_PARAMETER_SETS)
+            parameter_sets |= kind in H264_PARAMETER_SETS
+            if kind in H264_SLICES and not found.shows:
+                # With intra refresh, a keyframe is where a recovery begins: it refers to what was before.
+                found = Kind(True, not is_reference, _slice_type(unit.head[1:]) % 5 in H264_INTRA)
+        return found._replace(droppable=found.droppable and not parameter_sets, torn=torn)
 
 
 def _length_size(codec: str, extradata: bytes) -> int:
@@ -115,39 +131,36 @@ def _length_size(codec: str, extradata: bytes) -> int:
     return (extradata[at] & 3) + 1
 
 
-def _nal_units(data: bytes, length_size: int) -> Iterator[int]:
-    """Where the NAL units of a packet begin; ends where the lengths make no sense."""
+def _units(data: bytes, length_size: int) -> Iterator[Unit]:
+    """The NAL units of a packet, of which there are at least three bytes."""
+    for start, end in _spans(data, length_size):
+        last = start + len(data[start:end].rstrip(b"\0"))
+        too_long = end > len(data) or (length_size > 0 and end - last > MAX_TRAILING_ZEROS)
+        if last - start >= 3:
+            yield Unit(start, data[start : start + 12], too_long or FORBIDDEN.search(data, start, last) is not None)
+
+
+def _spans(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
+    """Where NAL units begin and end."""
     if length_size:
         start = length_size
         while start < len(data):
-            yield start
-            start += int.from_bytes(data[start - length_size : start], "big") + length_size
+            end = start + int.from_bytes(data[start - length_size : start], "big")
+            yield start, end
+            start = end + length_size
         return
-    at = data.find(b"\0\0\1")
-    while at >= 0:
-        yield at + 3
-        at = data.find(b"\0\0\1", at + 3)
+    starts = [match.end() for match in re.finditer(rb"\x00\x00\x01", data)]
+    ends = [start - 3 for start in starts[1:]] + [len(data)]
+    yield from zip(starts, ends, strict=True) if starts else ()
 
 
 def _hevc_units(data: bytes, length_size: int) -> Iterator[Unit]:
-    for start in _nal_units(data, length_size):
-        header = data[start : start + 3]
-        if len(header) == 3 and not (header[0] & 1 or header[1] >> 3):
-            yield Unit(start, header[0] >> 1 & 63, (header[1] & 7) - 1, header[2])
+    """Those of the base layer."""
+    return (unit for unit in _units(data, length_size) if not (unit.head[0] & 1 or unit.head[1] >> 3))
 
 
-def _h264(data: bytes, length_size: int) -> Kind:
-    parameter_sets = False
-    for start in _nal_units(data, length_size):
-        if start >= len(data):
-            break
-        nal_type, reference = data[start] & 31, data[start] >> 5 & 3
-        parameter_sets = parameter_sets or nal_type in H264_PARAMETER_SETS
-        if nal_type in H264_SLICES:
-            # With intra refresh, a keyframe is where a recovery begins: it refers to what was before.
-            intra = _slice_type(data[start + 1 : start + 9]) % 5 in H264_INTRA
-            return Kind(True, not reference and not parameter_sets, intra)
-    return Kind(False, False, False)
+def _hevc_type(unit: Unit) -> int:
+    return unit.head[0] >> 1 & 63
 
 
 def _slice_type(header: bytes) -> int:
@@ -177,16 +190,15 @@ def _vp9_shows(data: bytes) -> bool:
 def _top_layer(extradata: bytes) -> int | None:
     """sps_max_sub_layers_minus1 of the SPS in hvcC (ISO/IEC 14496-15, 8.3.3.1) or behind start codes."""
     if extradata[:1] != b"\x01":
-        return next((u.payload >> 1 & 7 for u in _hevc_units(extradata, 0) if u.type == HEVC_SPS), None)
+        units = _hevc_units(extradata, 0)
+        return next((unit.head[2] >> 1 & 7 for unit in units if _hevc_type(unit) == HEVC_SPS), None)
     at = 23
     for _ in range(extradata[22] if len(extradata) > 22 else 0):
-        nal_type, count = (
-            int.from_bytes(extradata[at : at + 1], "big") & 63,
-            int.from_bytes(extradata[at + 1 : at + 3], "big"),
-        )
+        kind = int.from_bytes(extradata[at : at + 1], "big") & 63
+        count = int.from_bytes(extradata[at + 1 : at + 3], "big")
         at += 3
         for _ in range(count):
-            if nal_type == HEVC_SPS and at + 4 < len(extradata):
+            if kind == HEVC_SPS and at + 4 < len(extradata):
                 return extradata[at + 4] >> 1 & 7
             at += 2 + int.from_bytes(extradata[at : at + 2], "big")
     return None

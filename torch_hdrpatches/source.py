@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from .container import MAX_PIXELS, choose_stream, open_container
+from .errors import UnsupportedMovieError
 from .packets import Classifier
 
 NO_TIMESTAMPS = 0x80
@@ -170,6 +171,8 @@ class Source:
             if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
                 return None  # PyAV ends with an empty packet
             self._errors = 0
+            if not self._begun and packet.has_sidedata("encryption_info"):
+                raise UnsupportedMovieError(self.path, "is encrypted", "decrypt it first")
             coded = self._next(packet)
             if self._begun:
                 return coded
@@ -185,6 +188,7 @@ class Source:
             self._begun, self._first_pts = True, packet.pts
         # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
         leads = packet.pts is not None and self._first_pts is not None and packet.pts < self._first_pts
+        damaged = packet.is_corrupt or kind.torn
         hidden = packet.is_discard or (leads and not self._classifier.is_explicit)
         return Coded(
             serial=serial,
@@ -194,9 +198,9 @@ class Source:
             duration=packet.duration or 0,
             key=key,
             # What a damaged packet says of itself is not believed.
-            shows=(kind.shows or packet.is_corrupt) and not hidden,
-            droppable=kind.droppable and not packet.is_corrupt,
-            damaged=packet.is_corrupt,
+            shows=(kind.shows or damaged) and not hidden,
+            droppable=kind.droppable and not damaged,
+            damaged=damaged,
         )
 
     def decode(self, coded: Coded) -> list[tuple[int, VideoFrame]]:

@@ -41,8 +41,6 @@ def beginning_of(source: Source) -> Beginning:
         if coded is None:
             frames += [frame for _, frame in source.drain() if not frame.is_corrupt]
             break
-        if coded.packet is not None and coded.packet.has_sidedata("encryption_info"):
-            raise UnsupportedMovieError(source.path, "is encrypted", "decrypt it first")
         if coded.shows and coded.pts is not None and number <= MAX_REORDER:
             times.append(coded.pts)
         duration = duration or coded.duration

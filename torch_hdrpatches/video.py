@@ -10,7 +10,7 @@ from .errors import DamagedMovieError, WindowError
 from .facts import Facts, probe
 from .frames import Window
 from .memory import give_back
-from .planes import planes_of
+from .planes import layout_of, planes_of
 from .seeking import SeekingReader
 from .source import Counters, Source, Timed
 from .watchdog import Watched
@@ -79,9 +79,12 @@ class Movie:
         """
         self.counters.windows += 1
         pictures = self._watched(partial(self._reader.pictures, seconds, frames))
+        known = self.facts.width, self.facts.height, self.facts.bits, self.facts.chroma
         for _, frame in pictures:
-            if (frame.width, frame.height) != (self.facts.width, self.facts.height):
-                raise WindowError("size_change", f"{frame.width}x{frame.height} in {self.path}")
+            layout = layout_of(frame.format.name)
+            if layout is None or (frame.width, frame.height, layout.bits, layout.chroma) != known:
+                found = f"{frame.width}x{frame.height} {frame.format.name}"
+                raise WindowError("size_change", f"{found} in {self.path}")
         return Window(
             pictures=tuple(planes_of(frame) for _, frame in pictures),
             pts=tuple(float(time) for time, _ in pictures),
