@@ -14,11 +14,11 @@ import numpy as np
 import torch
 import webdataset
 from PIL import Image
-from torch_hdrpatches.reading import read_shards
 
 from benchmarks.sources import FILMS, WORK, made
 from benchmarks.workload import recipe
 from torch_hdrpatches.pictures import CODECS
+from torch_hdrpatches.reading import read_shards
 from torch_hdrpatches.sample import Sample
 from torch_hdrpatches.shards import ShardWriter, record
 from torch_hdrpatches.stream import PatchStream

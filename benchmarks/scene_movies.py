@@ -1,4 +1,4 @@
-"""Small labelled movies for `scene_stability.py`: every way in which seven frames can be one scene, or not."""
+"""Shots for ``scene_stability.py``: painted canvases, cameras that move over them, and what happens in front."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,32 +22,7 @@ HEIGHT, WIDTH, FRAMES = 180, 320, 18
 CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
 """What a camera can look at: three pictures wide and high at zoom 1/3, so that it can pan, zoom and shake."""
 MIDDLE = 9
-"""The picture at which a sudden event happens; windows lie around it so that it meets each of the six steps."""
-
-
-@dataclass(frozen=True)
-class Story:
-    """A movie whose every window has a label."""
-
-    kind: str
-    """``cut``, ``flash``, ``fade``, ``frozen``, ``black``, ``flat``, or ``""`` for a stable scene."""
-    variant: str
-    """What exactly happens, for the report."""
-    shot: Shot
-    event: tuple[int, ...] = ()
-    """Pictures that differ from the one before because of the event, or show it."""
-    needed: int = 1
-    """A window shows the event if it holds so many of these changes; with fewer, but some, it has no label."""
-    trail: tuple[int, ...] = ()
-    """Pictures that differ a little because of the event: a window that holds some, but not the event, has no label."""
-
-    def label(self, first: int, frames: int = 7) -> str | None:
-        """The kind of the window that starts at picture ``first``; None if it is not labelled."""
-        changes = range(first + 1, first + frames)
-        inside = sum(picture in changes for picture in self.event)
-        if inside >= self.needed and self.event:
-            return self.kind
-        return None if inside or any(picture in changes for picture in self.trail) else ""
+"""The picture in the middle, at which events happen."""
 
 
 # Canvases
@@ -91,8 +67,6 @@ def abstract_canvas(rng: np.random.Generator) -> Light:
 
 def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
     """One picture of a painted scene of ``torch_hdrpatches.testing``."""
-    import av
-
     spec = MovieSpec(
         height=CANVAS_HEIGHT, width=CANVAS_WIDTH, frames=1, transfer="bt709", scenes=(scene,), numbers=False, seed=seed
     )
@@ -199,6 +173,14 @@ def calm(rng: np.random.Generator) -> Callable[[float], View]:
     return pan(rng, rng.uniform(0.01, 0.04), direction=0)
 
 
+def moves(shot: Shot) -> bool:
+    """Whether a shot moves so much that a repeated picture can be seen: by a code of 255 from picture to picture."""
+    signals = [
+        [(np.maximum(shot(t), 0) / 100) ** (1 / 2.4) for t in (first, first + 1)] for first in range(0, FRAMES, 3)
+    ]
+    return min(float(np.abs(after - before).mean()) for before, after in signals) > 1 / 255
+
+
 # What happens in front of the camera
 
 
@@ -273,54 +255,3 @@ def subtitled(shot: Shot, rng: np.random.Generator) -> Shot:
         letters = rng.random((10, 60)) < 0.5
         marks[top : top + 10, 70:250] = np.repeat(letters, 3, axis=1)
     return lambda t: np.where((marks & (t >= MIDDLE))[..., None], np.float32(90), shot(t))
-
-
-# Events
-
-
-def joined(one: Shot, other: Shot, at: int) -> Shot:
-    """A cut: picture ``at`` is the first of the other scene."""
-    return lambda t: one(t) if t < at else other(t)
-
-
-def mixed(one: Shot, other: Shot, start: int, length: int, in_signal: bool) -> Shot:
-    """A dissolve of so many pictures, mixed in the signal, as editors do it, or in light."""
-    power = 1 / 2.4 if in_signal else 1.0
-
-    def picture(t: int) -> Light:
-        share = np.float32(np.clip((t - start) / length, 0, 1))
-        if share in (0, 1):
-            return other(t) if share else one(t)
-        return ((1 - share) * np.maximum(one(t), 0) ** power + share * np.maximum(other(t), 0) ** power) ** (1 / power)
-
-    return picture
-
-
-def plain(level: float) -> Shot:
-    """Nothing but one grey, in cd/m2."""
-    return lambda t: np.full((HEIGHT, WIDTH, 3), level, np.float32)
-
-
-def lit(shot: Shot, rng: np.random.Generator, pictures: dict[int, float], whole: bool) -> Shot:
-    """Pictures that a flash lights up by so many cd/m2, evenly or from one side."""
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-    y, x = rng.uniform(0.2, 0.8) * HEIGHT, rng.uniform(0.2, 0.8) * WIDTH
-    fall = (
-        np.ones((HEIGHT, WIDTH, 1), np.float32) if whole else np.exp(-np.hypot(rows - y, columns - x) / 140)[..., None]
-    )
-
-    def picture(t: int) -> Light:
-        light = shot(t)
-        return light + pictures[t] * fall * (0.15 + 0.85 * light / (light.mean() + 1)) if t in pictures else light
-
-    return picture
-
-
-def retimed(shot: Shot, times: list[int]) -> Shot:
-    """Pictures repeated or left out: picture ``t`` shows moment ``times[t]``."""
-    return lambda t: shot(times[t])
-
-
-def repeats(times: list[int]) -> tuple[int, ...]:
-    """Pictures that repeat the one before."""
-    return tuple(t for t in range(1, len(times)) if times[t] == times[t - 1])

@@ -14,18 +14,20 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 # From the ground up.
 FLOORS = (
-    "_testing_scenery augment color errors executors frames jit logs memory packets rng storage watchdog workers",
-    "_testing_signal container crop curves measures metadata planes png scene taps",
-    "_testing_paint degrade pictures resample settings source tables",
-    "_testing_picture compression corrupt kernel recipe stretch survey",
-    "facts plan testing tonemap",
-    "counting demo geometry seeking",
-    "sample video",
-    "identity shards stream transport",
-    "loader tally",
-    "dataset manifest",
-    "export report",
-    "cli",
+    "_testing_scenery augment color errors executors frames jit logs memory packets rng storage terminal "
+    "watchdog workers",
+    "_testing_signal blocks container crop cursor curves measures metadata planes png taps tarindex",
+    "_testing_paint degrade pictures resample scene source tables",
+    "_testing_picture compression corrupt kernel settings stretch survey",
+    "facts recipe testing tonemap",
+    "counting demo factcache geometry plan seeking toml verdict",
+    "legacy problems sample starter video",
+    "examine identity shards stream",
+    "forecast split tally transport",
+    "epochs manifest",
+    "dataset export exported fetching reading",
+    "batching evidence report reproduce",
+    "cli loader",
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules.split()}
 
@@ -46,7 +48,7 @@ HOMES = {
         "testing",
     },
     "typer": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "terminal"},
     "pydantic": {"recipe", "settings"},
     "isal": {"png"},
     "webdataset": set(),

@@ -80,13 +80,18 @@ def test_a_dataset_pickles(recipe):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_epoch_that_gives_nothing_is_an_error_that_says_why(recipe, workers):
-    recipe["sampling"] |= {"max_scene_change": 1e-9, "max_attempts": 2}
+    recipe["sampling"] |= {"stability": "first_to_last", "max_scene_change": 1e-9, "max_attempts": 2}
     with pytest.raises(NoSamplesError, match="unstable"):
         set_of(recipe, workers)
 
 
 def test_a_long_row_of_rejects_stops_the_stream(recipe):
-    recipe["sampling"] |= {"max_scene_change": 1e-9, "max_attempts": 1, "max_consecutive_rejects": 5}
+    recipe["sampling"] |= {
+        "stability": "first_to_last",
+        "max_scene_change": 1e-9,
+        "max_attempts": 1,
+        "max_consecutive_rejects": 5,
+    }
     with pytest.raises(NoSamplesError, match="5 slots in a row"):
         set_of(recipe)
 

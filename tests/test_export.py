@@ -14,7 +14,7 @@ from torch_hdrpatches.dataset import HDRPatchDataset
 from torch_hdrpatches.errors import ExportError, NoSamplesError, ShardError
 from torch_hdrpatches.export import export
 from torch_hdrpatches.manifest import tally_of
-from torch_hdrpatches.shards import read_shards
+from torch_hdrpatches.reading import read_shards
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -103,7 +103,7 @@ def test_a_target_that_cannot_be_met_is_an_error_that_says_why(recipe, tmp_path)
 
 
 def test_an_export_of_nothing_is_an_error(recipe, tmp_path):
-    recipe["sampling"] |= {"max_scene_change": 1e-9, "max_attempts": 1}
+    recipe["sampling"] |= {"stability": "first_to_last", "max_scene_change": 1e-9, "max_attempts": 1}
     with pytest.raises(NoSamplesError, match="unstable"):
         export(recipe, tmp_path)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import batch_signatures
 
+from torch_hdrpatches.batching import LAP
 from torch_hdrpatches.dataset import HDRPatchDataset
 from torch_hdrpatches.errors import NoSamplesError, StateError
-from torch_hdrpatches.loader import LAP, PatchLoader
+from torch_hdrpatches.loader import PatchLoader
 from torch_hdrpatches.rng import rng_at
+from torch_hdrpatches.stream import Outcome
 from torch_hdrpatches.transport import pack, unpack
 
 
@@ -24,6 +28,7 @@ class Numbers:
 
     def __init__(self, items: int, rejects: float = 0.0) -> None:
         self.count, self.rejects = items, rejects
+        self.patience = 1000
 
     def fingerprint(self) -> dict[str, Any]:
         return {"items": self.count, "rejects": self.rejects}
@@ -31,19 +36,28 @@ class Numbers:
     def items(self, epoch: int) -> int:
         return self.count
 
-    def item(self, epoch: int, position: int) -> list[Any]:
+    def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
         rng = rng_at("numbers", epoch, position)
-        return [
-            {"key": f"{epoch % LAP}-{epoch // LAP}-{position}-{n}", "format": "ab"[rng.random() < 0.3], "category": "c"}
-            for n in range(6)
-            if rng.random() >= self.rejects
-        ]
+        lap, number = divmod(epoch, LAP)
+        for slot in range(6):
+            where = {"key": f"{number}-{lap}-{position}-{slot}", "format": "ab"[rng.random() < 0.3], "category": "c"}
+            given = rng.random() >= self.rejects
+            yield Outcome("numbers", epoch, slot, (where,) if given else (), () if given else ("unlucky",), windows=1)
+
+    def where(self, epoch: int, position: int) -> str:
+        return f"numbers at {position}"
 
     def planned(self, epoch: int, positions: range) -> int:
         return 6 * len(positions)
 
-    def buckets(self) -> int:
+    def buckets(self, by_category: bool) -> int:
         return 2
+
+
+def samples_of(source: Any, epoch: int = 0) -> list[Any]:
+    """Every sample of an epoch, item by item."""
+    outcomes = (outcome for item in range(source.items(epoch)) for outcome in source.outcomes(epoch, item))
+    return [sample for outcome in outcomes for sample in outcome.samples]
 
 
 def keys(batches: Any) -> list[list[str]]:
@@ -82,7 +96,7 @@ def test_ranks_give_equal_numbers_of_batches_and_share_the_epoch(items, world_si
     shares = [keys(loader) for loader in loaders]
     assert {len(share) for share in shares} == lengths
     given_out = Counter(key for share in shares for key in own(share))
-    everything = {sample["key"] for position in range(items) for sample in source.item(0, position)}
+    everything = {sample["key"] for sample in samples_of(source)}
     assert max(given_out.values(), default=1) == 1
     assert set(given_out) <= everything
     if not drop_last:
@@ -181,17 +195,19 @@ def test_more_ranks_than_runs_is_an_error():
 
 
 def test_packing_keeps_every_bit_and_field():
-    samples = [
+    samples = (
         {"key": "a", "gt": torch.arange(60, dtype=torch.uint8).view(4, 5, 3).permute(2, 0, 1), "crop": (1, 2)},
         {"key": "b", "gt": torch.arange(60).view(3, 4, 5).to(torch.uint16), "x": torch.tensor([1.5])},
-    ]
-    again = unpack(pack(samples))
-    assert [list(sample) for sample in again] == [list(sample) for sample in samples]
-    for before, after in zip(samples, again, strict=True):
+    )
+    outcomes = (Outcome("m", 0, 0, samples), Outcome("m", 0, 1, rejects=("unstable",)))
+    again = unpack(pack(outcomes))
+    assert [replace(outcome, samples=()) for outcome in again] == [replace(outcome, samples=()) for outcome in outcomes]
+    assert [list(sample) for sample in again[0].samples] == [list(sample) for sample in samples]
+    for before, after in zip(samples, again[0].samples, strict=True):
         for name, value in before.items():
             if isinstance(value, torch.Tensor):
                 assert value.dtype == after[name].dtype
                 assert torch.equal(value.to(torch.float64), after[name].to(torch.float64))
             else:
                 assert value == after[name]
-    assert unpack(pack([])) == []
+    assert unpack(pack(())) == ()

@@ -110,7 +110,7 @@ def test_cuts_are_retried_further_on_and_counted(recipe):
     retried = [outcome for outcome in given if outcome.rejects]
     assert retried, "this movie has cuts at slots"
     for outcome in retried:
-        assert set(outcome.rejects) == {"unstable"}
+        assert set(outcome.rejects) == {"cut"}
         assert outcome.samples[0]["attempt"] == len(outcome.rejects) == outcome.windows - 1
 
 

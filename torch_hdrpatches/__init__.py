@@ -11,8 +11,8 @@ for batch in DataLoader(dataset, batch_size=8, num_workers=4):
 from .dataset import HDRPatchDataset
 from .export import export
 from .loader import PatchLoader
+from .reading import read_shards
 from .recipe import Recipe
-from .shards import read_shards
 from .tonemap import ToneMap
 
 __all__ = ["HDRPatchDataset", "PatchLoader", "Recipe", "ToneMap", "export", "read_shards"]

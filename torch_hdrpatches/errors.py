@@ -9,6 +9,7 @@ HDRPatchesError
 │   └── UnsupportedMovieError           understood, and refused (Dolby Vision 5, interlaced, ICtCp, ...)
 ├── WindowError (LookupError)           no such window at this second; the slot is retried further on
 ├── NoSamplesError (RuntimeError)       the stream would give nothing
+├── WorkerDiedError (RuntimeError)      a process that made samples was killed
 ├── ShardError (ValueError)             a shard or a folder of shards is not what it claims to be
 ├── ExportError (RuntimeError)          an export cannot go on, or not with this recipe
 ├── StateError (ValueError)             a state_dict of another recipe or version
@@ -69,6 +70,10 @@ class WindowError(HDRPatchesError, LookupError):
 
 class NoSamplesError(HDRPatchesError, RuntimeError):
     """The stream would give nothing; says what refused everything."""
+
+
+class WorkerDiedError(HDRPatchesError, RuntimeError):
+    """A process that made samples was killed, ran out of memory or crashed; says what it was making."""
 
 
 class ShardError(HDRPatchesError, ValueError):

@@ -15,8 +15,10 @@ from .sample import Making, name_of
 def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:
     """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
     fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
-    fields |= {name: name_of(getattr(making, name)) for name in ("degrade", "transform", "curve")}
+    fields |= {name: name_of(getattr(making, name)) for name in ("degrade", "transform", "curve", "accept")}
     dump = recipe.model_dump(mode="json")
+    # The order of movies and of their categories is the order of the stream.
+    fields["movies"] = [[movie["name"], list(movie["categories"])] for movie in dump["movies"]]
     for movie in dump.pop("movies"):
         path = movie.pop("path")
         fields |= _flat(f"movies.{movie.pop('name')}", movie | {"file": _file(path)})
@@ -29,10 +31,12 @@ def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
 
 
 def digests(identity: Mapping[str, Any]) -> dict[str, str]:
-    """A short form: eight hex digits per key, all movies under one."""
+    """A short form: eight hex digits per key; all movies under one, a category's or a format's keys under its name."""
     grouped: dict[str, dict[str, Any]] = {}
     for key, value in identity.items():
-        grouped.setdefault("movies" if key.startswith("movies.") else key, {})[key] = value
+        section, *names = key.split(".")
+        depth = {"movies": 0, "categories": 1, "formats": 1}.get(section, len(names))
+        grouped.setdefault(".".join([section, *names[:depth]]), {})[key] = value
     return {
         name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
         for name, values in grouped.items()

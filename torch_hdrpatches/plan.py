@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .errors import MovieError
 from .recipe import Recipe
 from .rng import rng_at, uniform_at
 from .settings import Movie
@@ -27,9 +28,20 @@ class Slot:
     """Slots of this movie."""
 
     def seconds(self, seed: int, epoch: int, jitter: float, duration: float) -> float:
-        """Where in ``duration`` seconds of movie this slot sits; jitter moves it within its own slot only."""
+        """Where in ``duration`` seconds of movie this slot sits; jitter moves it within its own slot only.
+
+        Raises:
+            MovieError: if none of the movie's stretches lies within it.
+        """
         moved = jitter * uniform_at("jitter", seed, self.name, epoch, self.index) if jitter else 0.0
-        return (self.index + moved) * duration / self.timestamps
+        stretches = _stretches(self.movie, duration)
+        return _seconds_at((self.index + moved) * _length(stretches) / self.timestamps, stretches)
+
+    def later(self, seconds: float, skip: float, duration: float) -> float:
+        """The moment ``skip`` seconds after another one of this movie, round its end, in its stretches only."""
+        stretches = _stretches(self.movie, duration)
+        before = sum(min(seconds, stop) - start for start, stop in stretches if start < seconds)
+        return _seconds_at((before + skip) % _length(stretches), stretches)
 
     def categories(self, seed: int, epoch: int) -> tuple[str, ...]:
         """The categories that this slot gives, each drawn with its probability at an address of its own."""
@@ -99,6 +111,28 @@ class Plan:
             len(slot.categories(seed, epoch)) for position in positions for slot in self.runs[order[position]].slots
         )
         return categories * self.recipe.sampling.crops_per_category
+
+
+def _stretches(movie: Movie, duration: float) -> tuple[tuple[float, float], ...]:
+    if movie.stretches is None:
+        return ((0.0, duration),)
+    inside = tuple((start, min(stop, duration)) for start, stop in movie.stretches if start < duration)
+    if not inside:
+        raise MovieError(movie.path, f"its stretches lie outside its {duration:.1f} s", "correct movies.stretches")
+    return inside
+
+
+def _length(stretches: tuple[tuple[float, float], ...]) -> float:
+    return sum(stop - start for start, stop in stretches)
+
+
+def _seconds_at(position: float, stretches: tuple[tuple[float, float], ...]) -> float:
+    """The moment after ``position`` seconds of these stretches."""
+    for start, stop in stretches:
+        if position < stop - start:
+            return start + position
+        position -= stop - start
+    return stretches[-1][1]
 
 
 def _name(movie: Movie) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .errors import MovieError, NoSamplesError, WindowError
-from .manifest import recipe_of, sidecars
+from .exported import exported_samples, spread
+from .manifest import recipe_of
 from .sample import Sample
-from .shards import records, sample_of
 from .stream import PatchStream
 
 HEIGHT = 198
@@ -28,8 +26,6 @@ BACKGROUND = (24, 24, 27)
 INK = (235, 235, 240)
 FAINT = (160, 160, 170)
 BOX = (255, 204, 0)
-
-T = TypeVar("T")
 
 
 def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Path:
@@ -56,24 +52,6 @@ def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Pat
     return Path(path)
 
 
-def exported_samples(folder: Path, count: int) -> list[Sample]:
-    """About ``count`` samples of an exported folder, the same share of every category, spread over its shards."""
-    by_category: dict[str, list[tuple[str, int]]] = {}
-    for name, sidecar in sidecars(folder).items():
-        by_category.setdefault(sidecar["category"], []).extend((name, index) for index in range(sidecar["samples"]))
-    wanted: dict[str, list[int]] = {}
-    for places in by_category.values():
-        for name, index in spread(places, max(1, -(-count // len(by_category)))):
-            wanted.setdefault(name, []).append(index)
-    samples = []
-    for name, indexes in wanted.items():
-        with (folder / f"{name}.tar").open("rb") as file:
-            for index, (key, members) in enumerate(islice(records(file, name), max(indexes) + 1)):
-                if index in indexes:
-                    samples.append(sample_of(key, members))
-    return samples[:count]
-
-
 def live_samples(stream: PatchStream, count: int) -> list[Sample]:
     """About ``count`` samples of a stream, from runs spread over its movies."""
     samples: list[Sample] = []
@@ -83,13 +61,6 @@ def live_samples(stream: PatchStream, count: int) -> list[Sample]:
         if len(samples) >= count:
             break
     return samples[:count]
-
-
-def spread(things: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of these, at even distances."""
-    if len(things) <= count:
-        return list(things)
-    return [things[(2 * number + 1) * len(things) // (2 * count)] for number in range(count)]
 
 
 def source_frame(stream: PatchStream, sample: Sample) -> Image.Image:

@@ -14,7 +14,7 @@ from torch import Tensor
 from .crop import random_box
 from .curves import UserCurve
 from .degrade import Degrade
-from .errors import WindowError
+from .errors import UnsupportedMovieError, WindowError
 from .facts import Facts
 from .frames import Box, Plane, Planes, Window
 from .geometry import Geometry
@@ -80,6 +80,7 @@ class Making:
     degrade: Degrade
     transform: Transform | None = None
     curve: UserCurve | None = None
+    accept: Callable[[Sample], bool] | None = None
 
 
 def name_of(behaviour: object) -> str:
@@ -100,7 +101,10 @@ class Place:
 
 
 class Cutter:
-    """Cuts the samples of one movie: everything that is decided once per movie, and no decoder."""
+    """Cuts the samples of one movie: everything that is decided once per movie, and no decoder.
+
+    Raises ``UnsupportedMovieError`` for an SDR movie where HDR signal is wanted.
+    """
 
     def __init__(self, recipe: Recipe, facts: Facts, making: Making) -> None:
         self.recipe = recipe
@@ -108,9 +112,16 @@ class Cutter:
         self.making = making
         self.geometry = Geometry.of(facts, recipe.sampling)
         tone, tags = recipe.tonemap, facts.tags
+        is_hdr = tags.transfer in ("pq", "hlg")
+        if making.output != "sdr" and not is_hdr:
+            raise UnsupportedMovieError(
+                facts.path, f"is SDR ({tags.transfer}), and has no HDR signal", 'leave it out, or use output="sdr"'
+            )
         peak = peak_nits(facts.max_cll, facts.mastering_peak)[0] if tone.peak == "auto" else tone.peak
         settings = ToneSettings(making.curve or tone.curve, tone.reference_white, peak, tone.desat, tone.hlg_ootf)
-        self.grey = Grader(tags, facts.bits, settings, peak).grey
+        # Of the same curve for every recipe: another tone curve changes no decision, only the pictures.
+        known_peak, _ = peak_nits(facts.max_cll, facts.mastering_peak)
+        self.grey = Grader(tags, facts.bits, ToneSettings(), known_peak).grey
         self.grader = Grader(tags, 16 if self.geometry.is_scaled else facts.bits, settings, peak)
         is_hdr = tags.transfer in ("pq", "hlg")
         self.tonemap: dict[str, str | float] = {
@@ -135,37 +146,35 @@ class Cutter:
             WindowError: ``no_format_fits``, or ``not_accepted_...`` when every box tried was refused.
         """
         name, spec = self._format(place, category, crop)
+        key = f"{place.movie}-{category}-{place.epoch}-{place.slot:06d}" + (f"-{crop}" if crop else "")
         for number in range(BOXES_PER_WINDOW):
             where = (self.recipe.seed, place.movie, place.epoch, place.slot, place.attempt, category, crop, number)
             box = self._box(window, spec, where)
             tensors, measures = self._cut(window, box, spec.scale, where)
-            refused = self._refusal(measures)
+            fields: dict[str, Any] = {
+                "key": key,
+                "__key__": key,
+                **tensors,
+                "category": category,
+                "format": name,
+                "movie": place.movie,
+                "seconds": window.seconds,
+                "frame_pts": window.pts,
+                "crop": tuple(box),
+                "slot": place.slot,
+                "epoch": place.epoch,
+                "attempt": place.attempt,
+                "scene_change": scene_change,
+                "measures": measures,
+                "tonemap": self.tonemap,
+                "source": self.source,
+            }
+            sample = cast(Sample, fields)
+            refused = self._refusal(sample)
             if not refused:
-                break
-        else:
-            raise WindowError(f"not_accepted_{refused}")
-        key = f"{place.movie}-{category}-{place.epoch}-{place.slot:06d}" + (f"-{crop}" if crop else "")
-        fields: dict[str, Any] = {
-            "key": key,
-            "__key__": key,
-            **tensors,
-            "category": category,
-            "format": name,
-            "movie": place.movie,
-            "seconds": window.seconds,
-            "frame_pts": window.pts,
-            "crop": tuple(box),
-            "slot": place.slot,
-            "epoch": place.epoch,
-            "attempt": place.attempt,
-            "scene_change": scene_change,
-            "measures": measures,
-            "tonemap": self.tonemap,
-            "source": self.source,
-        }
-        sample = cast(Sample, fields)
-        transform = self.making.transform
-        return transform(sample, rng_at("transform", *where)) if transform else sample
+                transform = self.making.transform
+                return transform(sample, rng_at("transform", *where)) if transform else sample
+        raise WindowError(f"not_accepted_{refused}")
 
     def whole(self, window: Window) -> Plane:
         """uint8 (H, W, 3): the centre frame at the working size, tone-mapped, upright, bars and all."""
@@ -219,11 +228,11 @@ class Cutter:
             tensors["gt" + suffix] = frames if self.making.gt == "sequence" else frames[centre].clone()
         return tensors, measure(patches[""][centre], tensors["lq"].permute(0, 2, 3, 1).numpy())
 
-    def _refusal(self, measures: Measures) -> str:
+    def _refusal(self, sample: Sample) -> str:
         for name, (lowest, highest) in self.recipe.accept.bounds().items():
-            if not lowest <= measures[name] <= highest:  # type: ignore[literal-required]
+            if not lowest <= sample["measures"][name] <= highest:  # type: ignore[literal-required]
                 return name
-        return ""
+        return "" if self.making.accept is None or self.making.accept(sample) else "by_callable"
 
 
 def weighted_choice(weights: dict[str, float], ball: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from .color import ACCEPTED, accepted_name
 from .curves import PRESETS, CurveName
+from .scene import Kind, Measure
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
@@ -45,8 +47,13 @@ class Sampling(Section):
     """Windows tried per slot before it is given up."""
     retry_skip: float = Field(2.0, gt=0)
     """Seconds from a refused window to the next attempt; near is cheap, that stretch is being decoded anyway."""
+    stability: Measure = "steps"
+    """How a window is judged: ``"steps"`` looks at every step for cuts, flashes, fades, repeated, black and flat
+    pictures; ``"first_to_last"`` compares the first with the last picture only, as the old system did."""
+    tolerate: tuple[Kind, ...] = ()
+    """What ``"steps"`` lets pass, e.g. ``["frozen"]`` for films drawn on twos."""
     max_scene_change: float = Field(45.0, gt=0)
-    """Mean absolute luma difference, 8-bit SDR codes, first to last frame, above which a window is refused."""
+    """``"first_to_last"`` refuses a window above this mean absolute luma difference, in 8-bit SDR codes."""
     max_consecutive_rejects: int = Field(1000, ge=1)
     """Slots in a row without a sample after which the stream stops with an error."""
 
@@ -166,9 +173,19 @@ class Movie(Section):
     """Names, or name to the probability that a slot gives this category."""
     timestamps: int | None = Field(None, ge=1)
     """Slots of this movie instead of ``sampling.timestamps_per_movie``."""
+    stretches: tuple[tuple[Annotated[float, Field(ge=0)], float], ...] | None = Field(None, min_length=1)
+    """Parts of the movie that slots are spread over, [start, stop] in seconds, in order; all of it when absent."""
     assume: dict[str, str] = Field(default_factory=dict)
     """``transfer``, ``primaries``, ``matrix``, ``range`` or ``chroma_location`` for files that do not say; what a file
     does say wins. ``scan = "progressive"`` for files that are wrongly flagged as interlaced."""
+
+    @field_validator("stretches")
+    @classmethod
+    def _in_order(cls, stretches: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+        times = [time for stretch in stretches or () for time in stretch]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError("expected [start, stop] pairs, each start below its stop and above the stop before it")
+        return stretches
 
     @field_validator("assume")
     @classmethod

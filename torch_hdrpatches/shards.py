@@ -14,12 +14,10 @@ from typing import IO, Any, TypedDict, cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 
 from .errors import ShardError
 from .pictures import CODECS, decode, encode
 from .sample import Sample
-from .workers import share_of_this_worker
 
 FORMAT_VERSION = 1
 """Of the records; a reader reads its own and all earlier versions."""
@@ -198,30 +196,3 @@ def shards_of(source: str | Path | Iterable[str | Path], category: str | None = 
             f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else "")
         )
     return tuple(found)
-
-
-class ShardDataset(IterableDataset[Sample]):
-    """Samples read back from shards: the same dicts as live."""
-
-    def __init__(self, shards: tuple[str, ...]) -> None:
-        super().__init__()
-        self.shards = shards
-
-    def __iter__(self) -> Iterator[Sample]:
-        for index in share_of_this_worker(len(self.shards)):
-            with Path(self.shards[index]).open("rb") as file:
-                for key, members in records(file, self.shards[index]):
-                    yield sample_of(key, members)
-
-
-def read_shards(source: str | Path | Iterable[str | Path], *, category: str | None = None) -> ShardDataset:
-    """The samples of exported shards.
-
-    Args:
-        source: an exported folder, one tar, a glob, or a list of these.
-        category: only this one.
-
-    Raises:
-        ShardError: if there are no shards; while reading, if one is damaged.
-    """
-    return ShardDataset(shards_of(source, category))

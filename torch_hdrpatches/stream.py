@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,6 +14,7 @@ from . import scene
 from .curves import UserCurve
 from .degrade import BI, Degrade
 from .errors import MovieError, WindowError
+from .factcache import known_facts
 from .facts import Facts
 from .frames import Plane, Window
 from .plan import Plan, Run, Slot
@@ -66,6 +67,7 @@ class PatchStream:
         degrade: makes ``lq`` from the ground-truth frames; bicubic with antialiasing when absent.
         transform: ``transform(sample, rng) -> sample``, applied last.
         curve: a tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``curves.UserCurve``.
+        accept: ``accept(sample) -> bool``; a refused patch is drawn again elsewhere in its window, a few times.
 
     Raises:
         RecipeError: if the recipe cannot mean anything, or names a file that does not exist.
@@ -80,10 +82,11 @@ class PatchStream:
         degrade: Degrade | None = None,
         transform: Transform | None = None,
         curve: UserCurve | None = None,
+        accept: Callable[[Sample], bool] | None = None,
     ) -> None:
         self.recipe = Recipe.load(recipe).resolved()
         self.plan = Plan(self.recipe)
-        self.making = Making(output, gt, degrade or BI(), transform, curve)
+        self.making = Making(output, gt, degrade or BI(), transform, curve, accept)
         self._cutters: dict[str, Cutter | MovieError] = {}
 
     def outcome(self, epoch: int, movie: str, slot: int) -> Outcome:
@@ -144,11 +147,16 @@ class PatchStream:
         if known:
             return opened(facts=known.facts), known
         try:
-            movie = opened()
+            movie = opened(facts=known_facts(run.movie.path, run.movie.assume))
+            try:
+                cutter = Cutter(self.recipe, movie.facts, self.making)
+            except MovieError:
+                movie.close()
+                raise
         except MovieError as failure:
             self._cutters[run.name] = copy(failure)
             raise
-        cutter = self._cutters[run.name] = Cutter(self.recipe, movie.facts, self.making)
+        self._cutters[run.name] = cutter
         return movie, cutter
 
     def _sweep(
@@ -168,7 +176,8 @@ class PatchStream:
                 window = movie.window(self._moment(movie, attempt, epoch), sampling.frames)
                 change = self._scene_change(window, cutter)
             except WindowError as refused:
-                again = attempt.again(refused.reason, (attempt.seconds + sampling.retry_skip) % duration)
+                later = attempt.slot.later(attempt.seconds, sampling.retry_skip, duration)
+                again = attempt.again(refused.reason, later)
                 if refused.reason != SAME_GOP and len(again.rejects) < sampling.max_attempts:
                     heapq.heappush(waiting, again)
                     continue
@@ -200,14 +209,18 @@ class PatchStream:
         return moment
 
     def _scene_change(self, window: Window, cutter: Cutter) -> float:
-        first, last = (
-            scene.luma_grid(picture, cutter.grey, cutter.facts.active)
-            for picture in (window.pictures[0], window.pictures[-1])
+        sampling = self.recipe.sampling
+        stability = scene.judge(
+            window.pictures,
+            cutter.grey,
+            cutter.facts.active,
+            sampling.stability,
+            sampling.max_scene_change,
+            sampling.tolerate,
         )
-        change = scene.first_to_last(first, last)
-        if change > self.recipe.sampling.max_scene_change:
-            raise WindowError("unstable", f"luma changes by {change:.1f} codes")
-        return change
+        if stability.reason:
+            raise WindowError(stability.reason, f"score {stability.score:.1f}")
+        return stability.score
 
     def _outcome(
         self,

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from .sample import Sample
+from .stream import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Samples whose pictures lie one after the other in ``block``."""
+    """Outcomes whose pictures lie one after the other in ``block``."""
 
     block: Tensor
     """uint8 (bytes,)"""
-    samples: tuple[dict[str, Any], ...]
-    """The samples, with a ``_Span`` in place of each picture."""
+    outcomes: tuple[Outcome, ...]
+    """With a ``_Span`` in place of each picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,13 @@ class _Span:
     """With the channels last, as the bytes lie."""
 
 
-def pack(samples: list[Sample]) -> Packed:
-    """One block for all pictures of some samples."""
+def pack(outcomes: tuple[Outcome, ...]) -> Packed:
+    """One block for all pictures of some outcomes."""
     blocks: list[Tensor] = []
-    packed = []
     position = 0
-    for sample in samples:
+
+    def packed(sample: Sample) -> Sample:
+        nonlocal position
         fields: dict[str, Any] = dict(sample)
         for name, value in sample.items():
             if isinstance(value, Tensor):
@@ -44,18 +46,30 @@ def pack(samples: list[Sample]) -> Packed:
                 # Starts are multiples of 16, so that any type may be viewed there.
                 padding = -len(data) % 16
                 fields[name] = _Span(position, position + len(data), value.dtype, tuple(pixels.shape))
-                blocks += [data, data.new_zeros(padding)]
+                blocks.extend((data, data.new_zeros(padding)))
                 position += len(data) + padding
-        packed.append(fields)
-    return Packed(torch.cat(blocks) if blocks else torch.empty(0, dtype=torch.uint8), tuple(packed))
+        return cast(Sample, fields)
+
+    without = tuple(replace(outcome, samples=tuple(map(packed, outcome.samples))) for outcome in outcomes)
+    return Packed(torch.cat(blocks) if blocks else torch.empty(0, dtype=torch.uint8), without)
 
 
-def unpack(packed: Packed) -> list[Sample]:
-    """The samples again; their pictures are views of the block."""
-    return [
-        {name: _view(packed.block, value) if isinstance(value, _Span) else value for name, value in fields.items()}  # type: ignore[misc]
-        for fields in packed.samples
-    ]
+def unpack(packed: Packed) -> tuple[Outcome, ...]:
+    """The outcomes again; their pictures are views of the block."""
+
+    def unpacked(sample: Sample) -> Sample:
+        fields = {
+            name: _view(packed.block, value) if isinstance(value, _Span) else value for name, value in sample.items()
+        }
+        return cast(Sample, fields)
+
+    return tuple(replace(outcome, samples=tuple(map(unpacked, outcome.samples))) for outcome in packed.outcomes)
+
+
+def alone(sample: Sample) -> Sample:
+    """The sample with pictures of its own, so that it can wait without keeping a whole block."""
+    fields = {name: value.clone() if isinstance(value, Tensor) else value for name, value in sample.items()}
+    return cast(Sample, fields)
 
 
 def _view(block: Tensor, span: _Span) -> Tensor:

@@ -1,0 +1,169 @@
+"""Pictures as grids of cells, and what is left of the difference between two once motion is taken out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .frames import Box, Plane, Planes
+from .jit import compiled
+
+Grid: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
+"""int32 (pictures, rows, columns): mean luma of cells, in sixteenths of an SDR code, 0 to 4080."""
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Sums: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+
+CELLS = 3600
+"""So many cells a picture has, about: 45 x 80 of 24 x 24 pixels for 1080p."""
+BLOCK = 8
+"""Rows and columns of cells that are looked for together."""
+REACH = 4
+"""How far they are looked for, in pairs of cells: a tenth of the width of a 16:9 picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What the best matches of blocks do not explain: float64 (steps, blocks), in SDR codes."""
+
+    difference: Floats
+    """Mean absolute difference."""
+    pattern: Floats
+    """The same with both blocks brought to one mean: what a change of light does not explain either."""
+    shift: Floats
+    """Difference of the means: positive where it became brighter."""
+    contrast: Floats
+    """Mean absolute deviation of a block from its own mean, in the picture where that is less."""
+
+
+def cells_of(pictures: Sequence[Planes], grey: Grid, area: Box) -> Cells:
+    """The cells of some pictures: squares that tile ``area`` but for a rim; at least as many as a block has."""
+    size = max(1, math.isqrt(area.height * area.width // CELLS))
+    cells = np.empty((len(pictures), area.height // size, area.width // size), np.int32)
+    for picture, target in zip(pictures, cells, strict=True):
+        _average(_readonly(picture.y), _readonly(grey), area.top, area.left, size, target)
+    rows, columns = (max(0, BLOCK - length) for length in cells.shape[1:])
+    return np.pad(cells, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else cells
+
+
+def leftover(before: Cells, after: Cells) -> Leftover:
+    """Match the blocks of each picture of ``after`` in the one of ``before`` at the same place in the sequence."""
+    rows, columns = after.shape[1:]
+    found = np.empty((4, len(after), (rows // BLOCK) * (columns // BLOCK)), np.int64)
+    _match(before, after, _paired(before), _paired(after), _NEAR, found)
+    # Sixteenths of a code, summed over n cells, or n times that where a mean was taken off: powers of two, so exact.
+    n = BLOCK * BLOCK
+    return Leftover(found[0] / (16 * n), found[1] / (16 * n * n), found[2] / (16 * n), found[3] / (16 * n * n))
+
+
+def _paired(cells: Cells) -> Cells:
+    """Sums of two by two cells."""
+    rows, columns = cells.shape[1] // 2 * 2, cells.shape[2] // 2 * 2
+    pairs = cells[:, 0:rows:2, :columns] + cells[:, 1:rows:2, :columns]
+    return np.ascontiguousarray(pairs[:, :, 0::2] + pairs[:, :, 1::2])
+
+
+def _nearest_first(reach: int) -> Cells:
+    span = range(-reach, reach + 1)
+    places = [(max(abs(y), abs(x)), y, x) for y in span for x in span]
+    return np.array([place[1:] for place in sorted(places)], np.int32)
+
+
+_NEAR = _nearest_first(REACH)
+
+
+def _readonly(plane: Plane) -> Plane:
+    """The plane as the loops are compiled for: one kind of array, however the caller came by it."""
+    view = np.ascontiguousarray(plane).view()
+    view.flags.writeable = False
+    return view
+
+
+# Integers only: the same on every machine, in whatever order the compiler vectorises the sums.
+@compiled
+def _average(luma: Plane, grey: Plane, top: int, left: int, size: int, out: Cells) -> None:
+    """Mean luma code of four rows of each cell, to a sixteenth, and the SDR code for it, interpolated.
+
+    Four rows, because reading memory is what a window of 4K pictures costs.
+    """
+    count = np.uint32(4 * size)
+    for row in range(out.shape[0]):
+        y = top + row * size
+        a, b, c, d = y + size // 8, y + 3 * size // 8, y + 5 * size // 8, y + 7 * size // 8
+        for column in range(out.shape[1]):
+            start = left + column * size
+            total = np.uint32(0)
+            for x in range(start, start + size):
+                total += np.uint32(luma[a, x]) + np.uint32(luma[b, x]) + np.uint32(luma[c, x]) + np.uint32(luma[d, x])
+            mean = (np.uint32(16) * total + count // np.uint32(2)) // count
+            code, part = mean >> np.uint32(4), np.int32(mean & np.uint32(15))
+            above = grey[code + 1] if code + 1 < grey.size else grey[code]
+            out[row, column] = grey[code] * (16 - part) + above * part
+
+
+@compiled
+def _match(before: Cells, after: Cells, paired_before: Cells, paired_after: Cells, near: Cells, found: Sums) -> None:
+    """Look for each block among the pairs of cells, then one cell around the best place and around its own place."""
+    steps, height, width = after.shape
+    rows, columns = height // BLOCK, width // BLOCK
+    top, left = height % BLOCK // 4 * 2, width % BLOCK // 4 * 2  # even: a block begins with a pair
+    for step in range(steps):
+        for block in range(rows * columns):
+            y, x = top + block // columns * BLOCK, left + block % columns * BLOCK
+            v, u = 0, 0
+            best = _compare(paired_before[step], paired_after[step], y // 2, x // 2, 0, 0, BLOCK // 2)[0]
+            for k in range(1, near.shape[0]):
+                dy, dx = near[k, 0], near[k, 1]
+                if _inside(y // 2 + dy, x // 2 + dx, BLOCK // 2, height // 2, width // 2):
+                    cost = _compare(paired_before[step], paired_after[step], y // 2, x // 2, dy, dx, BLOCK // 2)[0]
+                    if cost < best:
+                        best, v, u = cost, 2 * dy, 2 * dx
+            least, sad, pattern, shift = _compare(before[step], after[step], y, x, 0, 0, BLOCK)
+            for k in range(9):
+                dy, dx = v + near[k, 0], u + near[k, 1]
+                if _inside(y + dy, x + dx, BLOCK, height, width):
+                    cost, s, p, t = _compare(before[step], after[step], y, x, dy, dx, BLOCK)
+                    if cost < least:
+                        least, sad, pattern, shift = cost, s, p, t
+            found[0, step, block], found[1, step, block], found[2, step, block] = sad, pattern, shift
+            found[3, step, block] = min(_activity(before[step], y, x), _activity(after[step], y, x))
+
+
+@compiled
+def _inside(y: int, x: int, size: int, height: int, width: int) -> bool:
+    return y >= 0 and x >= 0 and y + size <= height and x + size <= width
+
+
+@compiled
+def _compare(before: Cells, after: Cells, y: int, x: int, dy: int, dx: int, size: int) -> tuple[Any, Any, Any, Any]:
+    """How badly a block of ``after`` fits ``before`` elsewhere: cost, and sums of |d|, of |d - mean d| and of d.
+
+    The pattern counts fully and the brightness a quarter, so that a fade does not look like motion along a gradient.
+    """
+    n = np.int32(size * size)
+    total, sad, pattern = np.int32(0), np.int32(0), np.int32(0)
+    for row in range(size):
+        for column in range(size):
+            d = after[y + row, x + column] - before[y + dy + row, x + dx + column]
+            total += d
+            sad += abs(d)
+    for row in range(size):
+        for column in range(size):
+            pattern += abs(n * (after[y + row, x + column] - before[y + dy + row, x + dx + column]) - total)
+    return pattern + n * abs(total) // 4, sad, pattern, total
+
+
+@compiled
+def _activity(cells: Cells, y: int, x: int) -> Any:
+    total, spread = np.int32(0), np.int32(0)
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            total += cells[y + row, x + column]
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            spread += abs(BLOCK * BLOCK * cells[y + row, x + column] - total)
+    return spread

@@ -1,0 +1,87 @@
+"""What is known of movies that were looked at before, so that a hundred of them are planned in a second."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .facts import Facts, probe
+from .frames import Box, ColorTags
+from .recipe import is_url
+
+log = logging.getLogger(__name__)
+
+
+def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
+    """The facts of a movie: ``facts.probe``, or what it said of the same file before.
+
+    A file is the same if path, size and time of change are, and if this package's code is. Lies below
+    ``$XDG_CACHE_HOME/torch_hdrpatches``; a movie that gives nothing is looked at anew every time.
+
+    Raises:
+        MovieError: the movie gives nothing; why, and what would help.
+    """
+    place = _place(path, assume or {})
+    if place is None:
+        return probe(path, assume=assume)
+    try:
+        return facts_of(json.loads(place.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        log.warning("%s cannot be used, %s is looked at anew: %s", place, path, error)
+    facts = probe(path, assume=assume)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        beside = place.with_suffix(f".{os.getpid()}.tmp")
+        beside.write_text(json.dumps(asdict(facts)), encoding="utf-8")
+        beside.replace(place)
+    except OSError as error:
+        log.warning("what %s is cannot be kept for next time: %s", path, error)
+    return facts
+
+
+def facts_of(fields: Mapping[str, Any]) -> Facts:
+    """The facts that ``dataclasses.asdict`` and JSON made fields of."""
+    return Facts(
+        **{
+            **fields,
+            "tags": ColorTags(**fields["tags"]),
+            "active": Box(*fields["active"]),
+            "sample_aspect_ratio": tuple(fields["sample_aspect_ratio"]),
+            "warnings": tuple(fields["warnings"]),
+        }
+    )
+
+
+def cache_folder() -> Path:
+    """Where facts are kept between runs."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(home) / "torch_hdrpatches" / "facts"
+
+
+def _place(path: str, assume: Mapping[str, str]) -> Path | None:
+    if is_url(path):
+        return None
+    try:
+        stat = Path(path).stat()
+        address = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns, sorted(assume.items()), _code()]
+        return cache_folder() / f"{hashlib.sha256(json.dumps(address).encode()).hexdigest()[:32]}.json"
+    except (OSError, RuntimeError):  # no such file, which the probe will say better; or no home
+        return None
+
+
+@cache
+def _code() -> str:
+    """A digest of this package's sources: another version may see other facts in the same file."""
+    digest = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(module.read_bytes())
+    return digest.hexdigest()
