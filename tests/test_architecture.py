@@ -27,7 +27,8 @@ FLOORS = (
     "epochs manifest",
     "dataset export exported fetching reading",
     "batching evidence report reproduce",
-    "cli loader",
+    "cli_look loader",
+    "cli",
 )
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules.split()}
 
@@ -47,8 +48,8 @@ HOMES = {
         "compression",
         "testing",
     },
-    "typer": {"cli"},
-    "rich": {"cli", "terminal"},
+    "typer": {"cli", "cli_look"},
+    "rich": {"cli", "cli_look", "terminal"},
     "pydantic": {"recipe", "settings"},
     "isal": {"png"},
     "webdataset": set(),

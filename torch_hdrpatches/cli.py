@@ -11,19 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from typer.exceptions import TyperException
 
+from .cli_look import app as looking
 from .demo import make_demo
-from .errors import HDRPatchesError, MovieError, RecipeError
+from .errors import HDRPatchesError, RecipeError
 from .executors import processes, serial
 from .export import export as export_shards
-from .facts import Facts
 from .manifest import tally_of
 from .report import contact_sheet
 from .tally import Tally
-from .video import open_movie
 
 DONE, FAILED, BAD_RECIPE, SOME_MOVIES_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(looking)
 console = Console()
 
 
@@ -78,44 +78,6 @@ def export(
 def tally(out: Annotated[Path, typer.Argument(help="An exported folder, finished or not.")]) -> None:
     """Count what an exported folder holds."""
     _show(tally_of(out))
-
-
-@app.command()
-def probe(movies: Annotated[list[str], typer.Argument(help="Movie files.")]) -> None:
-    """Say what movies are, and whether they can be used."""
-    table = Table("movie", "picture", "colour", "HDR metadata", "active picture", "verdict")
-    refused = 0
-    for path in movies:
-        try:
-            with open_movie(path) as movie:
-                table.add_row(Path(path).name, *_described(movie.facts), "usable")
-        except MovieError as error:
-            refused += 1
-            table.add_row(Path(path).name, "", "", "", "", f"[red]refused[/]: {error.reason}; {error.remedy}")
-    console.print(table)
-    if refused:
-        raise typer.Exit(SOME_MOVIES_FAILED)
-
-
-@app.command()
-def preview(
-    source: Annotated[Path, typer.Argument(help="A recipe, or an exported folder.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("contact-sheet.png"),
-    rows: Annotated[int, typer.Option(min=1, help="Samples shown.")] = 8,
-) -> None:
-    """Draw a contact sheet: centre frame with crop box, gt, and the lq frames."""
-    console.print(f"look at {contact_sheet(source, out, rows=rows)}")
-
-
-def _described(facts: Facts) -> tuple[str, str, str, str]:
-    tags, active = facts.tags, facts.active
-    return (
-        f"{facts.codec} {facts.width}x{facts.height} {facts.bits} bit {facts.chroma}, {facts.duration:.1f} s",
-        f"{tags.transfer} {tags.primaries} {tags.matrix} {tags.range} {tags.chroma_location}",
-        f"MaxCLL {facts.max_cll:g}, mastering {facts.mastering_peak:g} cd/m2"
-        + (f", Dolby Vision {facts.dolby_vision}" if facts.dolby_vision else ""),
-        f"{active.width}x{active.height} at {active.left},{active.top}",
-    )
 
 
 def _show(tally: Tally) -> None:

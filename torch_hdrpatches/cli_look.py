@@ -1,0 +1,236 @@
+"""The commands that look and plan, and export nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from .errors import RecipeError
+from .forecast import Forecast, forecast
+from .legacy import convert as convert_old
+from .recipe import Recipe
+from .report import contact_sheet
+from .reproduce import random_keys
+from .reproduce import reproduce as reproduce_samples
+from .split import audit as audit_recipes
+from .split import split as split_recipe
+from .starter import starter
+from .stream import PatchStream
+from .terminal import FAILED, SOME_MOVIES_FAILED, console, duration, size
+from .toml import recipe_toml
+from .verdict import Verdict, verdict_on
+
+app = typer.Typer()
+
+Source = Annotated[Path, typer.Argument(help="A recipe (TOML or JSON).")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+class SplitBy(StrEnum):
+    """How ``split`` divides."""
+
+    movie = "movie"
+    time = "time"
+
+
+@app.command()
+def init(
+    movies: Annotated[
+        list[Path], typer.Argument(help="Files, and folders that are searched; folders name categories.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The recipe to write.")] = Path("recipe.toml"),
+) -> None:
+    """Write a commented starter recipe for files or folders, and say what was refused."""
+    _refuse_to_overwrite(out)
+    written = starter(movies, out.parent)
+    out.write_text(written.text, encoding="utf-8")
+    for path, why in written.refused.items():
+        console.print(f"[yellow]left out[/] {path}: {why}", soft_wrap=True, highlight=False)
+    console.print(
+        f"wrote {out} with {len(written.used)} movie{'s' * (len(written.used) != 1)}; next: hdrpatches plan {out}",
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def probe(
+    movies: Annotated[list[str], typer.Argument(help="Movie files.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what movies are, and whether they can be used."""
+    verdicts = [verdict_on(path) for path in movies]
+    if as_json:
+        console.print_json(json.dumps([verdict.to_json() for verdict in verdicts]))
+    else:
+        for verdict in verdicts:
+            console.print(f"[bold]{escape(Path(verdict.path).name)}[/]", highlight=False)
+            style = "green" if verdict.facts else "red"
+            for line in (f"[{style}]{escape(verdict.text)}[/]", *map(escape, _described(verdict))):
+                console.print(Padding(line, (0, 0, 0, 2)), highlight=False)
+    if any(verdict.facts is None for verdict in verdicts):
+        raise typer.Exit(SOME_MOVIES_FAILED)
+
+
+@app.command()
+def plan(
+    recipe: Source,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 4.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the export.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a recipe will give: samples, bytes, time, and what stands in the way."""
+    found = forecast(PatchStream(recipe), seconds=seconds)
+    if as_json:
+        console.print_json(json.dumps(found.to_json()))
+    else:
+        _show_forecast(found, workers)
+    if found.failures:
+        raise typer.Exit(SOME_MOVIES_FAILED)
+
+
+@app.command()
+def preview(
+    source: Annotated[Path, typer.Argument(help="A recipe, or an exported folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("contact-sheet.png"),
+    rows: Annotated[int, typer.Option(min=1, help="Samples shown.")] = 8,
+) -> None:
+    """Draw a contact sheet: source frame with crop box, gt, and the lq frames."""
+    if out.suffix != ".png":
+        raise RecipeError(f"{out}: expected a name that ends in .png")
+    console.print(f"look at {contact_sheet(source, out, rows=rows)}", soft_wrap=True)
+
+
+@app.command()
+def convert(
+    old: Annotated[Path, typer.Argument(help="The old generator's generator_config.json.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The recipe to write.")] = Path("recipe.toml"),
+) -> None:
+    """Bring the old generator's settings over, and say what became of each."""
+    _refuse_to_overwrite(out)
+    converted = convert_old(old)
+    out.write_text(converted.text, encoding="utf-8")
+    table = Table("old setting", "value", "became", show_lines=False)
+    for note in converted.notes:
+        style = None if note.applies else "yellow"
+        table.add_row(
+            note.setting, note.value, note.became if note.applies else f"not applicable: {note.became}", style=style
+        )
+    console.print(table)
+    missing = [movie.path for movie in converted.recipe.movies if not Path(movie.path).exists()]
+    if missing:
+        console.print(
+            f"[yellow]{len(missing)} of {len(converted.recipe.movies)} movies are not here[/], e.g. {missing[0]}"
+        )
+    console.print(f"wrote {out}", soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    out: Annotated[Path, typer.Argument(help="An exported folder.")],
+    keys: Annotated[list[str] | None, typer.Argument(help="Keys of samples.")] = None,
+    draw: Annotated[int, typer.Option("--random", min=0, help="As many keys, drawn at random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe that says where the movies lie now.")] = None,
+) -> None:
+    """Make samples again from their movies, and say whether they are equal."""
+    wanted = [*(keys or []), *random_keys(out, draw, seed)]
+    if not wanted:
+        raise RecipeError("which sample? Give keys, or --random N")
+    differ = 0
+    for key, differences in reproduce_samples(out, wanted, recipe=recipe):
+        differ += bool(differences)
+        console.print(f"{key}: {'; '.join(differences) or 'equal'}", highlight=False, soft_wrap=True, markup=False)
+    console.print(f"{len(wanted) - differ} of {len(wanted)} are equal")
+    if differ:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def split(
+    recipe: Source,
+    by: Annotated[SplitBy, typer.Option(help="Whole movies, or a stretch of each between cuts.")] = SplitBy.movie,
+    share: Annotated[float, typer.Option(help="Of the slots, for validation.")] = 0.1,
+    gap: Annotated[float, typer.Option(min=0, help="Seconds left out round each cut, with --by time.")] = 2.0,
+) -> None:
+    """Write RECIPE.train.toml and RECIPE.validation.toml without a shared shot, and prove it."""
+    parts = split_recipe(Recipe.load(recipe), share=share, by=by.value, gap=gap)
+    names = [recipe.with_name(f"{recipe.stem}.{part}.toml") for part in ("train", "validation")]
+    for path, part in zip(names, parts, strict=True):
+        _refuse_to_overwrite(path)
+        path.write_text(recipe_toml(part, f"Split from {recipe.name} by {by.value}."), encoding="utf-8")
+        console.print(f"wrote {path} with {len(part.movies)} movies", soft_wrap=True)
+    _audited(*parts)
+
+
+@app.command()
+def audit(
+    train: Annotated[Path, typer.Argument(help="A recipe to train on.")],
+    validation: Annotated[Path, typer.Argument(help="A recipe to validate with.")],
+) -> None:
+    """Look in the movies whether two recipes share a shot."""
+    _audited(Recipe.load(train), Recipe.load(validation))
+
+
+def _described(verdict: Verdict) -> Iterator[str]:
+    if not (facts := verdict.facts):
+        return
+    tags, active = facts.tags, facts.active
+    yield (
+        f"{facts.codec} {facts.width}x{facts.height}, {facts.bits} bit {facts.chroma}, {duration(facts.duration)} at "
+        f"{facts.fps:.5g} fps, keyframes up to {verdict.keyframe_seconds:.1f} s apart"
+    )
+    yield f"colour {tags.transfer}, {tags.primaries}, {tags.matrix}, {tags.range}, chroma {tags.chroma_location}"
+    light = [f"{name} {nits:g}" for name, nits in (("MaxCLL", facts.max_cll), ("MaxFALL", facts.max_fall)) if nits]
+    light += [f"mastering display {facts.mastering_peak:g}"] if facts.mastering_peak else []
+    more = [f"Dolby Vision {facts.dolby_vision}"] if facts.dolby_vision else []
+    more += ["HDR10+"] if facts.hdr10_plus else []
+    if light or more:
+        yield ", ".join([f"{', '.join(light)} cd/m2"] * bool(light) + more)
+    if (active.height, active.width) != (facts.height, facts.width):
+        yield f"black bars: the picture is {active.width}x{active.height} at {active.left}, {active.top}"
+
+
+def _audited(train: Recipe, validation: Recipe) -> None:
+    findings = audit_recipes(train, validation)
+    for finding in findings:
+        mark = "[green]apart[/]" if finding.proved else "[red]not proved[/]"
+        console.print(f"{mark} {finding.movie}: {finding.text}", soft_wrap=True, highlight=False)
+    if not all(finding.proved for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _refuse_to_overwrite(path: Path) -> None:
+    if path.exists():
+        raise RecipeError(f"{path} is there already; move it away, or give another name with -o")
+
+
+def _show_forecast(found: Forecast, workers: int) -> None:
+    table = Table("category", "samples", "target", "per epoch", "epochs", "formats", "size")
+    for one in found.categories:
+        formats = ", ".join(f"{name} {count}" for name, count in one.formats.items())
+        target = "–" if one.target is None else str(one.target)
+        table.add_row(
+            one.name, str(one.samples), target, f"{one.per_epoch:.0f}", f"{one.epochs:.1f}", formats, size(one.bytes)
+        )
+    console.print(table)
+    for problem in found.problems:
+        console.print(f"[yellow]note[/] {problem}", soft_wrap=True, highlight=False)
+    for movie, reason in found.failures.items():
+        console.print(f"[red]{movie} gives nothing[/]: {reason}", soft_wrap=True, highlight=False)
+    refused = ", ".join(f"{count} {reason}" for reason, count in found.rejects.items()) or "nothing refused"
+    total = sum(one.samples for one in found.categories)
+    console.print(
+        f"{total} samples, about {size(found.bytes)} in {found.shards} shards, from {found.slots} slots of "
+        f"{found.movies} movie{'s' * (found.movies != 1)}; about {duration(found.seconds / workers)} with {workers} "
+        f"process{'es' if workers > 1 else ''} on this machine (measured on {found.measured} slots: {refused})",
+        soft_wrap=True,
+        highlight=False,
+    )
