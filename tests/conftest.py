@@ -40,6 +40,30 @@ def recipe(movies: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def small_movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two movies of 96x128 and less than three seconds, ``1.mkv`` and ``2.mkv``, with a cut each."""
+    folder = tmp_path_factory.mktemp("small")
+    for seed in (1, 2):
+        write_movie(folder / f"{seed}.mkv", MovieSpec(height=96, width=128, frames=64, cuts=(30,), seed=seed))
+    return folder
+
+
+@pytest.fixture
+def small(small_movies: Path) -> dict[str, Any]:
+    """Forty slots of small movies, two categories, three formats; an epoch takes a tenth of a second."""
+    return {
+        "sampling": {"timestamps_per_movie": 20, "retry_skip": 0.3, "jitter": 1.0},
+        "shards": {"runs": 2},
+        "formats": {"a": {"gt": [48, 48]}, "b": {"gt": [36, 60]}, "c": {"gt": [60, 36]}},
+        "categories": {"one": {"formats": {"a": 0.6, "b": 0.4}}, "two": {"formats": {"a": 0.5, "c": 0.5}}},
+        "movies": [
+            {"path": str(small_movies / "1.mkv"), "name": "first", "categories": {"one": 1.0, "two": 0.5}},
+            {"path": str(small_movies / "2.mkv"), "name": "second", "categories": ["one", "two"]},
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
 def clips() -> Path:
     """The folder of real clips, where there is one."""
     folder = os.environ.get("HDRPATCHES_CLIPS")

@@ -49,15 +49,24 @@ class Batching:
             raise ValueError(f"an epoch has {items} runs for {self.world_size} ranks; give the movies more timestamps")
         if self.steps is not None:
             return self.steps
+        counts, size = source.buckets(self.by_category), self.batch_size
+        known = [count for count in counts.values() if count is not None]
+        if self.world_size == 1 and len(known) == len(counts):
+            return sum(count // size if self.drop_last else -(-count // size) for count in known)
         planned = [source.planned(epoch, range(rank, items, self.world_size)) for rank in range(self.world_size)]
         if self.drop_last:
-            return min(planned) // self.batch_size
+            return min(planned) // size
         # The most that can come of these samples: each bucket's last batch may be left partly filled.
-        return (max(planned) + source.buckets(self.by_category) * (self.batch_size - 1)) // self.batch_size
+        return (max(planned) + len(counts) * (size - 1)) // size
 
     def bucket(self, sample: Sample) -> tuple[str, ...]:
         """What the samples of one batch have in common."""
-        return (sample["format"], sample["category"]) if self.by_category else (sample["format"],)
+        try:
+            return (sample["format"], sample["category"]) if self.by_category else (sample["format"],)
+        except KeyError as missing:
+            raise ValueError(
+                f"a sample lacks {missing}, by which batches are made; drop keys in collate_fn, not in transform"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ CELLS = 3600
 """So many cells a picture has, about: 45 x 80 of 24 x 24 pixels for 1080p."""
 BLOCK = 8
 """Rows and columns of cells that are looked for together."""
+SMOOTH = 2
+"""Codes of contrast that a block is given on top of its own: noise in a plain sky is nothing lost."""
 REACH = 4
 """How far they are looked for, in pairs of cells: a tenth of the width of a 16:9 picture."""
 
@@ -30,8 +32,8 @@ REACH = 4
 class Leftover:
     """What the best matches of blocks do not explain: float64 (steps, blocks), in SDR codes."""
 
-    difference: Floats
-    """Mean absolute difference."""
+    lost: Floats
+    """Mean absolute difference, in which no cell counts more than ``contrast + SMOOTH``."""
     pattern: Floats
     """The same with both blocks brought to one mean: what a change of light does not explain either."""
     shift: Floats
@@ -54,7 +56,7 @@ def leftover(before: Cells, after: Cells) -> Leftover:
     """Match the blocks of each picture of ``after`` in the one of ``before`` at the same place in the sequence."""
     rows, columns = after.shape[1:]
     found = np.empty((4, len(after), (rows // BLOCK) * (columns // BLOCK)), np.int64)
-    _match(before, after, _paired(before), _paired(after), _NEAR, found)
+    _match(_doubled(before), after, _paired(before), _paired(after), _NEAR, found)
     # Sixteenths of a code, summed over n cells, or n times that where a mean was taken off: powers of two, so exact.
     n = BLOCK * BLOCK
     return Leftover(found[0] / (16 * n), found[1] / (16 * n * n), found[2] / (16 * n), found[3] / (16 * n * n))
@@ -65,6 +67,16 @@ def _paired(cells: Cells) -> Cells:
     rows, columns = cells.shape[1] // 2 * 2, cells.shape[2] // 2 * 2
     pairs = cells[:, 0:rows:2, :columns] + cells[:, 1:rows:2, :columns]
     return np.ascontiguousarray(pairs[:, :, 0::2] + pairs[:, :, 1::2])
+
+
+def _doubled(cells: Cells) -> Cells:
+    """The cells with interpolated ones between them: motion is seldom a whole number of cells."""
+    steps, rows, columns = cells.shape
+    fine = np.empty((steps, 2 * rows - 1, 2 * columns - 1), np.int32)
+    fine[:, ::2, ::2] = cells
+    fine[:, 1::2, ::2] = (cells[:, :-1] + cells[:, 1:] + 1) >> 1
+    fine[:, :, 1::2] = (fine[:, :, :-1:2] + fine[:, :, 2::2] + 1) >> 1
+    return fine
 
 
 def _nearest_first(reach: int) -> Cells:
@@ -106,64 +118,78 @@ def _average(luma: Plane, grey: Plane, top: int, left: int, size: int, out: Cell
 
 
 @compiled
-def _match(before: Cells, after: Cells, paired_before: Cells, paired_after: Cells, near: Cells, found: Sums) -> None:
-    """Look for each block among the pairs of cells, then one cell around the best place and around its own place."""
+def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells, near: Cells, found: Sums) -> None:
+    """Look for each block among pairs of cells, then a cell around the best place and its own, then half a cell.
+
+    ``fine`` are the pictures before, doubled; places in them are even where a cell is.
+    """
     steps, height, width = after.shape
     rows, columns = height // BLOCK, width // BLOCK
     top, left = height % BLOCK // 4 * 2, width % BLOCK // 4 * 2  # even: a block begins with a pair
+    half = BLOCK // 2
     for step in range(steps):
         for block in range(rows * columns):
             y, x = top + block // columns * BLOCK, left + block % columns * BLOCK
-            v, u = 0, 0
-            best = _compare(paired_before[step], paired_after[step], y // 2, x // 2, 0, 0, BLOCK // 2)[0]
-            for k in range(1, near.shape[0]):
-                dy, dx = near[k, 0], near[k, 1]
-                if _inside(y // 2 + dy, x // 2 + dx, BLOCK // 2, height // 2, width // 2):
-                    cost = _compare(paired_before[step], paired_after[step], y // 2, x // 2, dy, dx, BLOCK // 2)[0]
+            best, v, u = np.int32(2**31 - 1), 0, 0
+            for k in range(near.shape[0]):
+                dy, dx = y // 2 + near[k, 0], x // 2 + near[k, 1]
+                if dy >= 0 and dx >= 0 and dy + half <= height // 2 and dx + half <= width // 2:
+                    cost = _compare(paired_before[step], paired_after[step], dy, dx, y // 2, x // 2, half, 1)[0]
                     if cost < best:
-                        best, v, u = cost, 2 * dy, 2 * dx
-            least, sad, pattern, shift = _compare(before[step], after[step], y, x, 0, 0, BLOCK)
-            for k in range(9):
-                dy, dx = v + near[k, 0], u + near[k, 1]
-                if _inside(y + dy, x + dx, BLOCK, height, width):
-                    cost, s, p, t = _compare(before[step], after[step], y, x, dy, dx, BLOCK)
-                    if cost < least:
-                        least, sad, pattern, shift = cost, s, p, t
-            found[0, step, block], found[1, step, block], found[2, step, block] = sad, pattern, shift
-            found[3, step, block] = min(_activity(before[step], y, x), _activity(after[step], y, x))
+                        best, v, u = cost, 4 * dy, 4 * dx
+            own = 2 * y, 2 * x
+            best, pattern, shift = _compare(fine[step], after[step], own[0], own[1], y, x, BLOCK, 2)
+            place = own
+            for reach in (2, 1):
+                centre = (v, u) if reach == 2 else place
+                for k in range(9):
+                    dy, dx = centre[0] + reach * near[k, 0], centre[1] + reach * near[k, 1]
+                    if dy >= 0 and dx >= 0 and dy + 2 * BLOCK <= 2 * height and dx + 2 * BLOCK <= 2 * width:
+                        cost, p, t = _compare(fine[step], after[step], dy, dx, y, x, BLOCK, 2)
+                        if cost < best:
+                            best, pattern, shift, place = cost, p, t, (dy, dx)
+            contrast = min(_contrast(fine[step], own[0], own[1], 2), _contrast(after[step], y, x, 1))
+            most = contrast // BLOCK**4 + 16 * SMOOTH
+            found[0, step, block] = _lost(fine[step], after[step], place[0], place[1], y, x, most)
+            found[1, step, block], found[2, step, block], found[3, step, block] = pattern, shift, contrast
 
 
 @compiled
-def _inside(y: int, x: int, size: int, height: int, width: int) -> bool:
-    return y >= 0 and x >= 0 and y + size <= height and x + size <= width
-
-
-@compiled
-def _compare(before: Cells, after: Cells, y: int, x: int, dy: int, dx: int, size: int) -> tuple[Any, Any, Any, Any]:
-    """How badly a block of ``after`` fits ``before`` elsewhere: cost, and sums of |d|, of |d - mean d| and of d.
+def _compare(
+    before: Cells, after: Cells, v: int, u: int, y: int, x: int, size: int, apart: int
+) -> tuple[Any, Any, Any]:
+    """How badly the block of ``after`` at (y, x) fits ``before`` at (v, u): cost, and sums of |d - mean d| and of d.
 
     The pattern counts fully and the brightness a quarter, so that a fade does not look like motion along a gradient.
     """
     n = np.int32(size * size)
-    total, sad, pattern = np.int32(0), np.int32(0), np.int32(0)
+    total, pattern = np.int32(0), np.int32(0)
     for row in range(size):
         for column in range(size):
-            d = after[y + row, x + column] - before[y + dy + row, x + dx + column]
-            total += d
-            sad += abs(d)
+            total += after[y + row, x + column] - before[v + apart * row, u + apart * column]
     for row in range(size):
         for column in range(size):
-            pattern += abs(n * (after[y + row, x + column] - before[y + dy + row, x + dx + column]) - total)
-    return pattern + n * abs(total) // 4, sad, pattern, total
+            pattern += abs(n * (after[y + row, x + column] - before[v + apart * row, u + apart * column]) - total)
+    return pattern + n * abs(total) // 4, pattern, total
 
 
 @compiled
-def _activity(cells: Cells, y: int, x: int) -> Any:
+def _lost(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: int) -> Any:
+    """Sum of |d|, of a cell at most ``most``: what covers a few cells, however bright, counts little."""
+    lost = np.int32(0)
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            lost += min(abs(after[y + row, x + column] - before[v + 2 * row, u + 2 * column]), most)
+    return lost
+
+
+@compiled
+def _contrast(cells: Cells, y: int, x: int, apart: int) -> Any:
     total, spread = np.int32(0), np.int32(0)
     for row in range(BLOCK):
         for column in range(BLOCK):
-            total += cells[y + row, x + column]
+            total += cells[y + apart * row, x + apart * column]
     for row in range(BLOCK):
         for column in range(BLOCK):
-            spread += abs(BLOCK * BLOCK * cells[y + row, x + column] - total)
+            spread += abs(BLOCK * BLOCK * cells[y + apart * row, x + apart * column] - total)
     return spread

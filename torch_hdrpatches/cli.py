@@ -14,17 +14,17 @@ from typer.exceptions import TyperException
 from .cli_look import app as looking
 from .demo import make_demo
 from .errors import HDRPatchesError, RecipeError
-from .executors import processes, serial
+from .executors import Executor, processes, serial
+from .export import Job
 from .export import export as export_shards
-from .manifest import tally_of
+from .manifest import sidecars, tally_of
+from .progress import watching
+from .recipe import Recipe
 from .report import contact_sheet
 from .tally import Tally
-
-DONE, FAILED, BAD_RECIPE, SOME_MOVIES_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+from .terminal import BAD_RECIPE, DONE, FAILED, INTERRUPTED, SOME_MOVIES_FAILED, console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(looking)
-console = Console()
 
 
 def main() -> None:
@@ -66,9 +66,15 @@ def export(
     out: Annotated[Path, typer.Argument(help="Folder for the shards.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
+    log_json: Annotated[
+        Path | None, typer.Option(help="A file that progress is added to, a JSON line per event.")
+    ] = None,
 ) -> None:
     """Write the stream of a recipe into WebDataset shards; run again to go on."""
-    tally = export_shards(recipe, out, executor=serial if workers == 1 else processes(workers), limit=limit)
+    engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
+    begun = tally_of(out) if out.is_dir() and sidecars(out) else Tally()
+    with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
+        tally = export_shards(recipe, out, executor=watched.around(engine), limit=limit, progress=watched.committed)
     _show(tally)
     if tally.failures:
         raise typer.Exit(SOME_MOVIES_FAILED)
@@ -78,6 +84,9 @@ def export(
 def tally(out: Annotated[Path, typer.Argument(help="An exported folder, finished or not.")]) -> None:
     """Count what an exported folder holds."""
     _show(tally_of(out))
+
+
+app.add_typer(looking)
 
 
 def _show(tally: Tally) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from .errors import RecipeError
 from .forecast import Forecast, forecast
+from .html_report import html_report
 from .legacy import convert as convert_old
 from .recipe import Recipe
 from .report import contact_sheet
@@ -99,13 +100,14 @@ def plan(
 @app.command()
 def preview(
     source: Annotated[Path, typer.Argument(help="A recipe, or an exported folder.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The PNG to write.")] = Path("contact-sheet.png"),
-    rows: Annotated[int, typer.Option(min=1, help="Samples shown.")] = 8,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .png or .html to write.")] = Path("contact-sheet.png"),
+    rows: Annotated[int | None, typer.Option(min=1, help="Samples shown; 8 on a sheet, 48 in a report.")] = None,
 ) -> None:
-    """Draw a contact sheet: source frame with crop box, gt, and the lq frames."""
-    if out.suffix != ".png":
-        raise RecipeError(f"{out}: expected a name that ends in .png")
-    console.print(f"look at {contact_sheet(source, out, rows=rows)}", soft_wrap=True)
+    """Draw a contact sheet (.png), or write a report that opens in any browser (.html)."""
+    if out.suffix not in (".png", ".html"):
+        raise RecipeError(f"{out}: expected a name that ends in .png or .html")
+    draw = contact_sheet(source, out, rows=rows or 8) if out.suffix == ".png" else html_report(source, out, rows or 48)
+    console.print(f"look at {draw}", soft_wrap=True)
 
 
 @app.command()

@@ -85,8 +85,8 @@ class HDRPatchDataset(EpochDataset):
         """Samples of the runs at these positions if nothing is rejected."""
         return self.stream.plan.samples(epoch, positions)
 
-    def buckets(self, by_category: bool) -> int:
-        """Formats, or pairs of format and category, that samples can have."""
-        recipe = self.stream.recipe
-        pairs = {(name, category) for category, spec in recipe.categories.items() for name in spec.formats}
-        return len(pairs if by_category else {name for name, _ in pairs})
+    def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
+        """Formats, or pairs of format and category, that samples can have; how many do, only decoding tells."""
+        categories = self.stream.recipe.categories
+        pairs = [(name, category) for category, spec in categories.items() for name in spec.formats]
+        return dict.fromkeys(pairs if by_category else [(name,) for name, _ in pairs])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -41,8 +42,8 @@ class Source(Protocol):
     def planned(self, epoch: int, positions: range) -> int:
         """Samples of these items if nothing is rejected."""
 
-    def buckets(self, by_category: bool) -> int:
-        """Formats, or pairs of format and category, that samples can have."""
+    def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
+        """Formats, or pairs of format and category, that samples can have: how many of an epoch do, if known."""
 
 
 class EpochDataset(IterableDataset[Sample]):
@@ -164,7 +165,7 @@ class Walk(Iterator[Sample]):
             self._taken = 0
             for outcome in dataset.outcomes(self._epoch, position):
                 barren.add(outcome)
-                everything.add(outcome)
+                everything.add(replace(outcome, samples=()))  # a transform may have made anything of them
                 for sample in outcome.samples:
                     self._taken += 1
                     if self._taken > skip:

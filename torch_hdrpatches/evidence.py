@@ -111,17 +111,15 @@ def evidence_of(source: str | Path, rows: int) -> Evidence:
 def _of_export(folder: Path, rows: int) -> Evidence:
     manifest, recipe, tally = read_json(folder / "manifest.json"), recipe_of(folder), tally_of(folder)
     metadata, movies = exported_metadata(folder, MANY), manifest["movies"]
-    origin = (
-        f"An export of {tally.total:,} samples in {manifest['epochs']} epochs, finished {manifest['created'][:10]}."
-    )
+    epochs = "one epoch" if manifest["epochs"] == 1 else f"{manifest['epochs']} epochs"
+    origin = f"An export of {tally.total:,} samples in {epochs}, finished {manifest['created'][:10]}."
     if len(metadata) < tally.total:
         origin += f" Distributions are of {len(metadata):,} samples spread over its shards."
     facts = {name: facts_of(movie["facts"]) for name, movie in movies.items() if movie["facts"]}
     failures = {name: movie["failure"] for name, movie in movies.items() if movie["failure"]}
+    title = "/".join(folder.resolve().parts[-2:])
     places = [place for one in metadata for place in _tried(recipe, facts[one["movie"]], one)]
-    seen = _Seen(
-        folder.resolve().name, origin, recipe, tally, exported_samples(folder, rows), metadata, facts, failures
-    )
+    seen = _Seen(title, origin, recipe, tally, exported_samples(folder, rows), metadata, facts, failures)
     return _looked(seen, places, manifest["versions"])
 
 

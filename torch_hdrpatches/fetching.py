@@ -55,7 +55,7 @@ class Fetcher:
                 yield unpack(packed)
         except RuntimeError as error:
             if dead := self._diary.made_by(map(int, re.findall(r"\d+", str(error).partition("pid")[2]))):
-                raise WorkerDiedError(f"{error} It was making {self._named(dead)}") from error
+                raise WorkerDiedError(f"{str(error).strip(' .')} while making {self._named(dead)}") from error
             raise
         except GeneratorExit:
             # torch notices a death in a signal handler: its error may come up in the midst of the caller's code.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ class _Survey:
     """sha256 from its sidecar, or its size."""
     numbers: Numbers
     """int64 (records,): the records that are wanted, by their place in the tar."""
-    pairs: frozenset[tuple[str, str]]
-    """(format, category) of these."""
+    counts: Counter[tuple[str, str]]
+    """How many of these have a format and category."""
 
 
 class ShardDataset(EpochDataset):
@@ -113,10 +114,13 @@ class ShardDataset(EpochDataset):
         blocks = self._order(epoch)[positions.start : positions.stop : positions.step]
         return int(self._sizes[blocks].sum())
 
-    def buckets(self, by_category: bool) -> int:
-        """Formats, or pairs of format and category, that the samples have."""
-        pairs = frozenset[tuple[str, str]]().union(*(survey.pairs for survey in self._surveys))
-        return len(pairs if by_category else {name for name, _ in pairs})
+    def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
+        """Formats, or pairs of format and category, that the samples have, and how many of each there are."""
+        counts: Counter[tuple[str, ...]] = Counter()
+        for survey in self._surveys:
+            for pair, count in survey.counts.items():
+                counts[pair if by_category else pair[:1]] += count
+        return counts
 
     def _order(self, epoch: int) -> Numbers:
         blocks = self.items(epoch)
@@ -192,16 +196,18 @@ def _survey(path: str, wanted: Where | None) -> _Survey:
         raise ShardError(f"{path}: has {size} bytes, its sidecar says {sidecar['bytes']}; {REMEDY}")
     identity = sidecar.get("sha256", str(size))
     if sidecar and wanted is None:
-        pairs = frozenset((name, sidecar["category"]) for name, _, _ in sidecar["counts"])
-        return _Survey(path, identity, np.arange(sidecar["samples"]), pairs)
-    numbers, found = [], set()
+        counts: Counter[tuple[str, str]] = Counter()
+        for name, _, count in sidecar["counts"]:
+            counts[name, sidecar["category"]] += count
+        return _Survey(path, identity, np.arange(sidecar["samples"]), counts)
+    numbers, counts = [], Counter()
     with Path(path).open("rb") as file:
         for number, record in enumerate(index_of(path)):
             fields = _fields(path, record, record.read(file, "json"))
             if wanted is None or wanted(fields):
                 numbers.append(number)
-                found.add((fields["format"], fields["category"]))
-    return _Survey(path, identity, np.array(numbers, np.int64), frozenset(found))
+                counts[fields["format"], fields["category"]] += 1
+    return _Survey(path, identity, np.array(numbers, np.int64), counts)
 
 
 def _sidecar(path: str) -> dict[str, Any]:

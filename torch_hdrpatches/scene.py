@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from .blocks import Cells, Grid, Leftover, cells_of, leftover
+from .blocks import SMOOTH, Cells, Grid, Leftover, cells_of, leftover
 from .frames import Box, Planes
 
 Measure: TypeAlias = Literal["steps", "first_to_last"]
@@ -30,14 +30,11 @@ STEP = 8
 """``first_to_last`` reads every eighth row and column: the mean of an ordinary picture moves by less than one code."""
 
 # Where a kind begins: chosen on one half of the labelled set of benchmarks/scene_stability.py. Codes are SDR, 0 to 255.
-SMOOTH = 2.0
-"""Codes of contrast that a block is given on top of its own: noise in plain sky is no cut."""
-CUT_SHARE = 0.75
-"""A block counts as lost altogether where this share of its contrast is left over: a subtitle is no cut."""
-CUT_BASE, CUT = 0.4, 0.62
-"""A cut leaves over this share of the picture's contrast, more by the same factor the less calm the other steps are."""
-FADE_NOISE, FADE, FADE_CODES = 0.5, 2.0, 2.0
-"""A fade changes the light of blocks by two codes or more, and by twice what is left over beside it."""
+CUT, CUT_RESTLESS = 0.2, 0.68
+"""A cut leaves over so much of the picture's contrast, and so much of what the third largest step leaves over as well:
+the two largest may both be of one flash."""
+FADE_NOISE, FADE, FADE_CODES = 0.5, 1.8, 2.0
+"""A fade changes the light of blocks by two codes or more, and by nearly twice what is left over beside it."""
 REPEAT, MOVING = 0.25, 0.25
 """A repeated picture changes by a quarter of what its neighbours do, and those by a quarter of a code or more."""
 HELD, STILL = 0.02, 0.002
@@ -105,11 +102,11 @@ def kinds(cells: Cells) -> dict[Kind, float]:
         left = leftover(cells[:-1], cells[1:])
         lost, repeated = _lost(left), _repeated(cells)
         moving = sorted(share for share, score in zip(lost, repeated, strict=True) if score < 1)
-        calm = moving[(len(moving) - 1) // 2] if len(moving) > 1 else 0.0
+        others = moving[max(0, len(moving) - 3)] if len(moving) > 1 else 0.0
         at = lost.index(max(lost))
-        sudden = lost[at] / (CUT_BASE + calm) / CUT
+        sudden = lost[at] / (CUT + CUT_RESTLESS * others)
         scores["fade"], scores["frozen"] = _fade(left), max(repeated)
-        if lost[at] > 2 * calm or scores["fade"] < 1:  # else it is a fast fade
+        if lost[at] > 2 * others or scores["fade"] < 1:  # else it is a fast fade
             scores["flash" if sudden >= 1 and _returns(cells, at, lost[at] / 2) else "cut"] = sudden
     return {kind: min(score, WORST) for kind, score in scores.items()}
 
@@ -117,7 +114,7 @@ def kinds(cells: Cells) -> dict[Kind, float]:
 def _lost(left: Leftover) -> list[float]:
     """By step: share of the picture's contrast that is left over. Sums are exact: all terms have few binary digits."""
     room = left.contrast + SMOOTH
-    return [float(share) for share in np.minimum(left.difference, CUT_SHARE * room).sum(1) / room.sum(1)]
+    return [float(share) for share in left.lost.sum(1) / room.sum(1)]
 
 
 def _returns(cells: Cells, at: int, share: float) -> bool:

@@ -1,0 +1,113 @@
+"""A loader killed at any step goes on bit for bit, from movies and from shards, with any number of workers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samples import batch_signatures
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from torch_hdrpatches import HDRPatchDataset, PatchLoader, export, read_shards
+from torch_hdrpatches.augment import Compose
+from torch_hdrpatches.errors import StateError
+from torch_hdrpatches.rng import rng_at
+
+pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata 0.11 calls it
+
+
+@pytest.fixture
+def exported(small: dict[str, Any], tmp_path: Path) -> Path:
+    export(small, tmp_path / "exported")
+    return tmp_path / "exported"
+
+
+@pytest.fixture(params=["movies", "shards"])
+def source(request: pytest.FixtureRequest, small: dict[str, Any], exported: Path) -> Any:
+    """Both sources, with augmentation."""
+    if request.param == "movies":
+        return HDRPatchDataset(small, transform=Compose())
+    return read_shards(exported, transform=Compose())
+
+
+def test_killed_at_twenty_steps_and_resumed_with_other_workers(source):
+    def loader(workers: int) -> PatchLoader:
+        return PatchLoader(source, 2, num_workers=workers, shuffle_runs=2, by_category=True)
+
+    whole, states = [], [loader(0).state_dict()]
+    first = loader(1)
+    batches = len(first)
+    for batch in first:
+        whole += batch_signatures([batch])
+        states.append(first.state_dict())
+    assert len(whole) == batches > 20
+    steps = rng_at("steps").choice(len(whole), 20, replace=False)
+    for step in steps.tolist():
+        state = json.dumps(states[step])
+        assert len(state) < 4096
+        resumed = loader(workers=step % 4)
+        resumed.load_state_dict(json.loads(state))
+        assert batch_signatures(resumed) == whole[step:], step
+
+
+def test_augmentation_differs_by_epoch_and_not_by_history(source):
+    loader = PatchLoader(source, 2, shuffle_runs=2)
+    epochs = [batch_signatures(loader) for _ in range(2)]
+    assert epochs[0] != epochs[1]
+    loader.set_epoch(1)
+    assert batch_signatures(loader) == epochs[1]
+
+
+def test_a_state_of_other_shards_is_refused(small, exported, tmp_path):
+    state = PatchLoader(read_shards(exported), 2).state_dict()
+    with pytest.raises(StateError, match="seed"):
+        PatchLoader(read_shards(exported, seed=1), 2).load_state_dict(state)
+    with pytest.raises(StateError, match="transform"):
+        PatchLoader(read_shards(exported, transform=Compose()), 2).load_state_dict(state)
+    with pytest.raises(StateError, match="accept"):
+        PatchLoader(read_shards(exported, accept={"entropy": 0.1}), 2).load_state_dict(state)
+    export(small | {"seed": 1}, tmp_path)
+    with pytest.raises(StateError, match="shards"):
+        PatchLoader(read_shards(tmp_path), 2).load_state_dict(state)
+
+
+def keys(batches: Any) -> list[str]:
+    return [key for batch in batches for key in batch["key"]]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_resumes_in_the_middle_of_an_epoch(source, workers):
+    def loader() -> StatefulDataLoader:
+        return StatefulDataLoader(source, batch_size=None, num_workers=workers)
+
+    whole = [sample["key"] for sample in loader()]
+    assert sorted(whole) == sorted(sample["key"] for sample in source)
+    for taken in (0, 1, 7, 23, len(whole) - 1):
+        first = loader()
+        samples = iter(first)
+        for _ in range(taken):
+            next(samples)
+        state = first.state_dict()
+        resumed = loader()
+        resumed.load_state_dict(state)
+        assert [sample["key"] for sample in resumed] == whole[taken:], taken
+        assert [sample["key"] for sample in resumed] == whole, "the epoch after a resumed one is whole"
+
+
+def test_a_stateful_loader_refuses_another_stream_or_number_of_workers(small):
+    def state_of(recipe: Any, workers: int) -> Any:
+        loader = StatefulDataLoader(HDRPatchDataset(recipe), batch_size=None, num_workers=workers)
+        next(iter(loader))
+        return loader.state_dict()
+
+    def resume(state: Any, recipe: Any, workers: int) -> None:
+        loader = StatefulDataLoader(HDRPatchDataset(recipe), batch_size=None, num_workers=workers)
+        loader.load_state_dict(state)
+        next(iter(loader))
+
+    with pytest.raises(StateError, match="seed"):
+        resume(state_of(small, 0), small | {"seed": 5}, 0)
+    with pytest.raises((StateError, AssertionError), match="worker"):
+        resume(state_of(small, 2), small, 3)
