@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from enum import Enum, auto
 from fractions import Fraction
 
@@ -208,30 +209,38 @@ class SeekingReader:
             self._began = self._next = keyframe.serial
             self._drained = False
         behind = 0
+        self._forget_pictures_before(first)
         while not serials <= self._kept.keys() and behind <= MAX_REORDER and not self._drained:
             coded = self._upcoming()
             if coded is None:
-                frames = self._source.drain()
+                behind += self._keep(self._source.drain(), last)
                 self._drained = True
             elif (
                 drop and coded.droppable and coded.serial not in serials and not (self._generous and coded.time > last)
             ):
                 coded.packet = None
                 self._counters.packets_dropped += 1
-                continue
             else:
-                frames = self._source.decode(coded)
-            for serial, frame in frames:
-                emitted = self._stretch.get(serial)
-                if emitted is not None:
-                    emitted.emitted = True
-                    emitted.damaged |= frame.is_corrupt
-                    self._kept[serial] = frame
-                    behind += emitted.time > last
-            # Pictures before the window are only passed through; dropping them here frees their memory at once.
-            self._kept = {serial: frame for serial, frame in self._kept.items() if self._is_from(serial, first)}
+                behind += self._keep(self._source.decode(coded), last)
+            self._forget_pictures_before(first)
         self._stretch.forget_before(keyframe)
         return serials <= self._kept.keys() and self._stretch.is_sound(wanted)
+
+    def _keep(self, frames: Iterable[tuple[int, VideoFrame]], last: int) -> int:
+        """Keep frames that came out of the decoder; how many are presented after ``last``."""
+        behind = 0
+        for serial, frame in frames:
+            emitted = self._stretch.get(serial)
+            if emitted is not None:
+                emitted.emitted = True
+                emitted.damaged |= frame.is_corrupt
+                self._kept[serial] = frame
+                behind += emitted.time > last
+        return behind
+
+    def _forget_pictures_before(self, time: int) -> None:
+        """Pictures before a window are only passed through; forgetting them at once frees their memory."""
+        self._kept = {serial: frame for serial, frame in self._kept.items() if self._is_from(serial, time)}
 
     def _is_from(self, serial: int, time: int) -> bool:
         coded = self._stretch.get(serial)

@@ -173,8 +173,7 @@ class PatchStream:
             # In time order across slots: a retry of one slot and the first attempt of the next share one sweep.
             attempt = heapq.heappop(waiting)
             try:
-                window = movie.window(self._moment(movie, attempt, epoch), sampling.frames)
-                change = self._scene_change(window, cutter)
+                outcome = self._tried(movie, cutter, epoch, attempt, categories)
             except WindowError as refused:
                 later = attempt.slot.later(attempt.seconds, sampling.retry_skip, duration)
                 again = attempt.again(refused.reason, later)
@@ -188,12 +187,18 @@ class PatchStream:
                     rejects=again.rejects,
                     windows=len(again.rejects) - again.rejects.count(SAME_GOP),
                 )
-            else:
-                outcome = self._outcome(window, cutter, epoch, attempt, change, categories)
             finished[attempt.index] = outcome
             while due in finished:
                 yield finished.pop(due)
                 due += 1
+
+    def _tried(
+        self, movie: Movie, cutter: Cutter, epoch: int, attempt: _Attempt, categories: Collection[str] | None
+    ) -> Outcome:
+        # A function of its own, so that a window's frames are gone before the next one is decoded.
+        window = movie.window(self._moment(movie, attempt, epoch), self.recipe.sampling.frames)
+        change = self._scene_change(window, cutter)
+        return self._outcome(window, cutter, epoch, attempt, change, categories)
 
     def _moment(self, movie: Movie, attempt: _Attempt, epoch: int) -> float:
         """The seconds to ask for: a slot's own, or with ``align`` those of the keyframe before; retries keep theirs."""
