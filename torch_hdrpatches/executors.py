@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -89,7 +90,9 @@ class _Worker(Generic[Item, Result]):
     def __init__(self, work: Callable[[Item], Result]) -> None:
         # Forked from a clean process that has the imports done: they take a second and 180 MB.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["__main__", f"{__package__}.export"])
+        context.set_forkserver_preload(
+            ["__main__", *(name for name in sys.modules if name.startswith(f"{__package__}."))]
+        )
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, work, dict(os.environ)), daemon=True)
         with _no_interrupts():
