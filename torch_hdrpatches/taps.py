@@ -126,16 +126,14 @@ def apply(
     own taps only, not on which other outputs are asked for, nor on the CPU.
     """
     out = np.empty((len(vertical.first), len(horizontal.first) * channels), dtype)
-    steps = np.unique(np.diff(horizontal.first))
-    step = int(steps[0]) * channels if len(steps) == 1 else 0
-    # The horizontal taps are applied in pairs.
-    across = np.pad(horizontal.weights, ((0, 0), (0, horizontal.weights.shape[1] % 2))).T.copy()
+    steps = np.diff(horizontal.first)
+    step = int(steps[0]) * channels if len(steps) and (steps == steps[0]).all() else 0
     _apply(
         source,
         vertical.first,
-        vertical.weights,
+        _in_pairs(vertical.weights),
         horizontal.first * channels,
-        across,
+        _in_pairs(horizontal.weights).T.copy(),
         step,
         channels,
         np.float32(gain),
@@ -144,6 +142,11 @@ def apply(
         out,
     )
     return out
+
+
+def _in_pairs(weights: Array) -> Array:
+    """Taps are applied two at a time; one that is missing weighs nothing."""
+    return np.pad(weights, ((0, 0), (0, 1))) if weights.shape[1] % 2 else weights
 
 
 @compiled
@@ -172,29 +175,50 @@ def _apply(
     phases = np.zeros((step, width + count * channels // max(step, 1) + 1), np.float32)
     for i in range(len(tops)):
         within[:] = 0.0
-        for k in range(max(0, -tops[i]), min(down.shape[1], height - tops[i])):
-            _add_scaled(source[tops[i] + k, inside], down[i, k], within)
-        for p in range(step):
-            _copy_every(line, p, step, phases[p])
+        for k in range(0, down.shape[1], 2):
+            # Where a tap lies outside the source, any row will do: its weight is zero.
+            a, b = min(max(tops[i] + k, 0), height - 1), min(max(tops[i] + k + 1, 0), height - 1)
+            _add_pair(source[a, inside], source[b, inside], down[i, k : k + 2], within)
+        if step == 2:
+            _split(line, phases[0], phases[1])
+        elif step > 2:
+            for p in range(step):
+                _copy_every(line, p, step, phases[p])
         for c in range(channels):
             sums[:] = 0.0
             for k in range(0, count, 2):
                 a, b = k * channels + c, (k + 1) * channels + c
-                if step > 0:
-                    _add_pair(phases[a % step, a // step :], phases[b % step, b // step :], across[k : k + 2], sums)
+                weights = across[k : k + 2]
+                if step == 1:
+                    _add_weighted_pair(line[a:], line[b:], weights, sums)
+                elif step > 1:
+                    _add_weighted_pair(phases[a % step, a // step :], phases[b % step, b // step :], weights, sums)
                 else:
-                    _add_gathered_pair(line[a:], line[b:], places, across[k : k + 2], sums)
-            _round(sums, gain, offset, limit, codes)
-            out[i, c::channels] = codes
+                    _add_gathered_pair(line[a:], line[b:], places, weights, sums)
+            if channels == 1:
+                _round(sums, gain, offset, limit, out[i])
+            else:
+                _round(sums, gain, offset, limit, codes)
+                out[i, c::channels] = codes
 
 
 # One loop each, so that LLVM makes vector instructions of them.
 
 
 @compiled
-def _add_scaled(values: Array, weight: np.float32, sums: Array) -> None:
+def _add_pair(first: Array, second: Array, weights: Array, sums: Array) -> None:
+    of_first, of_second = weights[0], weights[1]
     for j in range(len(sums)):
-        sums[j] += weight * np.float32(values[j])
+        sums[j] = (sums[j] + of_first * np.float32(first[j])) + of_second * np.float32(second[j])
+
+
+@compiled
+def _split(values: Array, even: Array, odd: Array) -> None:
+    for j in range(len(values) // 2):
+        even[j] = values[2 * j]
+        odd[j] = values[2 * j + 1]
+    if len(values) % 2:
+        even[len(values) // 2] = values[-1]
 
 
 @compiled
@@ -206,7 +230,7 @@ def _copy_every(values: Array, start: int, step: int, out: Array) -> None:
 
 
 @compiled
-def _add_pair(first: Array, second: Array, weights: Array, sums: Array) -> None:
+def _add_weighted_pair(first: Array, second: Array, weights: Array, sums: Array) -> None:
     of_first, of_second = weights[0], weights[1]
     for j in range(len(sums)):
         sums[j] = (sums[j] + of_first[j] * first[j]) + of_second[j] * second[j]
