@@ -63,7 +63,7 @@ def demo(
 @app.command()
 def export(
     recipe: Annotated[Path, typer.Argument(help="A recipe (TOML or JSON).")],
-    out: Annotated[Path, typer.Argument(help="Folder for the shards.")],
+    out: Annotated[str, typer.Argument(help="Folder for the shards, or its URL.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
     log_json: Annotated[
@@ -72,7 +72,7 @@ def export(
 ) -> None:
     """Write the stream of a recipe into WebDataset shards; run again to go on."""
     engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
-    begun = tally_of(out) if out.is_dir() and sidecars(out) else Tally()
+    begun = tally_of(out) if sidecars(out) else Tally()
     with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
         tally = export_shards(recipe, out, executor=watched.around(engine), limit=limit, progress=watched.committed)
     _show(tally)
@@ -81,7 +81,7 @@ def export(
 
 
 @app.command()
-def tally(out: Annotated[Path, typer.Argument(help="An exported folder, finished or not.")]) -> None:
+def tally(out: Annotated[str, typer.Argument(help="An exported folder or its URL, finished or not.")]) -> None:
     """Count what an exported folder holds."""
     _show(tally_of(out))
 

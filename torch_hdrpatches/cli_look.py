@@ -136,7 +136,7 @@ def convert(
 
 @app.command()
 def reproduce(
-    out: Annotated[Path, typer.Argument(help="An exported folder.")],
+    out: Annotated[str, typer.Argument(help="An exported folder, or its URL.")],
     keys: Annotated[list[str] | None, typer.Argument(help="Keys of samples.")] = None,
     draw: Annotated[int, typer.Option("--random", min=0, help="As many keys, drawn at random.")] = 0,
     seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,

@@ -12,6 +12,7 @@ HDRPatchesError
 ├── WorkerDiedError (RuntimeError)      a process that made samples was killed
 ├── ShardError (ValueError)             a shard or a folder of shards is not what it claims to be
 ├── ExportError (RuntimeError)          an export cannot go on, or not with this recipe
+├── StorageError (OSError)              a folder or file cannot be reached where it is said to lie
 ├── StateError (ValueError)             a state_dict of another recipe or version
 └── MissingExtraError (ImportError)     an optional dependency is not installed
 """
@@ -82,6 +83,10 @@ class ShardError(HDRPatchesError, ValueError):
 
 class ExportError(HDRPatchesError, RuntimeError):
     """An export cannot go on, or not with this recipe."""
+
+
+class StorageError(HDRPatchesError, OSError):
+    """A folder or file cannot be reached where it is said to lie; says what would help."""
 
 
 class StateError(HDRPatchesError, ValueError):

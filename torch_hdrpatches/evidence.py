@@ -17,12 +17,11 @@ from .exported import exported_metadata, exported_samples, spread
 from .factcache import facts_of
 from .facts import Facts
 from .frames import Plane
-from .manifest import recipe_of, tally_of
+from .manifest import manifest_of, recipe_of, tally_of
 from .plan import Slot
 from .recipe import Recipe
 from .sample import Sample
 from .shards import PICTURES
-from .storage import read_json
 from .stream import PatchStream
 from .tally import Tally
 
@@ -109,7 +108,7 @@ def evidence_of(source: str | Path, rows: int) -> Evidence:
 
 
 def _of_export(folder: Path, rows: int) -> Evidence:
-    manifest, recipe, tally = read_json(folder / "manifest.json"), recipe_of(folder), tally_of(folder)
+    manifest, recipe, tally = manifest_of(folder), recipe_of(folder), tally_of(folder)
     metadata, movies = exported_metadata(folder, MANY), manifest["movies"]
     epochs = "one epoch" if manifest["epochs"] == 1 else f"{manifest['epochs']} epochs"
     origin = f"An export of {tally.total:,} samples in {epochs}, finished {manifest['created'][:10]}."

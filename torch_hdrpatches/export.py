@@ -1,17 +1,17 @@
 """The stream as shards on disk: one job = one list of runs = one shard per category, committed in order.
 
 A job writes its shards aside, below ``OUT/.work``. The committer takes finished jobs in their order, cuts the shard in
-which a category reaches its target, renames each into place and writes its sidecar; the manifest comes last. Every
+which a category reaches its target, moves each into place and writes its sidecar; the manifest comes last. Every
 step can be done again after a crash, and a shard that has its sidecar is never written again.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count, islice
@@ -24,7 +24,7 @@ from .executors import Executor, processes, serial
 from .manifest import WORK, shard_name
 from .recipe import Recipe
 from .shards import FORMAT_VERSION, Contents, ShardWriter, records
-from .storage import move, read_json, whole_file, write_json
+from .storage import Folder, Location
 from .stream import PatchStream
 from .tally import Tally
 
@@ -41,7 +41,7 @@ class Job:
 
 def export(
     recipe: str | Path | Mapping[str, Any] | Recipe,
-    out: str | Path,
+    out: Location,
     *,
     executor: Executor[Job, None] | None = None,
     workers: int = 1,
@@ -53,7 +53,8 @@ def export(
 
     Args:
         recipe: a path, a mapping or a ``Recipe``.
-        out: the folder that gets ``<category>/<category>-000000.tar`` and ``manifest.json``.
+        out: the folder that gets ``<category>/<category>-000000.tar`` and ``manifest.json``: a path, or a URL that
+            fsspec writes to, e.g. ``s3://bucket/folder``.
         executor: from ``executors``; ``serial`` or ``processes(workers)`` when absent.
         workers: processes when no executor is given.
         limit: at most this many samples per category.
@@ -69,25 +70,24 @@ def export(
         NoSamplesError: if nothing could be exported.
     """
     stream = PatchStream(_limited(Recipe.load(recipe), limit), **making)
-    folder = Path(out)
+    folder = Folder.of(out)
     manifest.begin(folder, stream)
-    if (folder / "manifest.json").exists():
+    if folder.exists("manifest.json"):
         return manifest.tally_of(folder)
     committer = _Committer(folder, stream)
     engine = executor or (serial if workers <= 1 else processes(workers))
     committer.advance()
     for _ in engine(partial(work, stream, folder), committer.jobs()):
         if committer.advance() and progress:
-            progress(manifest.tally_of(folder))
-    tally = manifest.tally_of(folder)
-    if not tally.total:
-        raise NoSamplesError(f"{folder}: nothing could be exported: {tally.explain()}")
+            progress(deepcopy(committer.tally))
+    if not committer.tally.total:
+        raise NoSamplesError(f"{folder}: nothing could be exported: {committer.tally.explain()}")
     manifest.finish(folder, stream, committer.epochs)
-    shutil.rmtree(folder / WORK)
-    return tally
+    folder.remove_tree(WORK)
+    return committer.tally
 
 
-def work(stream: PatchStream, folder: Path, job: Job) -> None:
+def work(stream: PatchStream, folder: Folder, job: Job) -> None:
     """Make a job's shards aside, and last the record that says they are whole."""
     order = stream.plan.order(job.epoch)
     tally = Tally()
@@ -102,12 +102,12 @@ def work(stream: PatchStream, folder: Path, job: Job) -> None:
                 for sample in outcome.samples:
                     category = sample["category"]
                     if category not in writers:
-                        file = files.enter_context(whole_file(_aside(folder, category, job.index)))
+                        file = files.enter_context(folder.whole_file(_aside(category, job.index)))
                         writers[category] = ShardWriter(file, stream.recipe.shards.codec)
                     writers[category].write(sample)
         contents = {category: writer.close() for category, writer in writers.items()}
-    write_json(
-        _record(folder, job.index),
+    folder.write_json(
+        _record(job.index),
         {
             "epoch": job.epoch,
             "job": tally.to_json(),
@@ -123,12 +123,14 @@ def work(stream: PatchStream, folder: Path, job: Job) -> None:
 class _Committer:
     """Puts finished jobs in place, in their order; knows how much of each category there is."""
 
-    def __init__(self, folder: Path, stream: PatchStream) -> None:
+    def __init__(self, folder: Folder, stream: PatchStream) -> None:
         self.folder = folder
         self.recipe = stream.recipe
         self.per_epoch = -(-len(stream.plan) // self.recipe.shards.runs)
         self.runs = len(stream.plan)
         self.counts: Counter[str] = Counter()
+        self.tally = Tally()
+        """Of all that is in place."""
         self.next = 0
         self._at_epoch_start = self.counts.copy()
 
@@ -152,7 +154,7 @@ class _Committer:
             categories = self.wanted(epoch)
             if not categories:
                 return
-            if not _record(self.folder, index).exists():
+            if not self.folder.exists(_record(index)):
                 first = number * self.recipe.shards.runs
                 yield Job(index, epoch, range(first, min(first + self.recipe.shards.runs, self.runs)), categories)
 
@@ -160,31 +162,34 @@ class _Committer:
         """Commit the finished jobs that are next in order; says whether there were any."""
         before = self.next
         while categories := self.wanted(self.next // self.per_epoch):
-            done = {category: self._sidecar(category) for category in categories}
-            record = _record(self.folder, self.next)
-            if record.exists():
-                fields = read_json(record)
+            done = {category: f"{shard_name(category, self.next)}.json" for category in categories}
+            record = _record(self.next)
+            if self.folder.exists(record):
+                fields = self.folder.read_json(record)
                 for category, sidecar in done.items():
-                    if not sidecar.exists():
+                    if not self.folder.exists(sidecar):
                         self._commit(category, sidecar, fields)
-                record.unlink()
-            elif not all(sidecar.exists() for sidecar in done.values()):
+                self.folder.remove(record)
+            elif not all(map(self.folder.exists, done.values())):
                 break
-            for category, sidecar in done.items():
-                self.counts[category] += read_json(sidecar)["samples"]
+            written = [self.folder.read_json(sidecar) for sidecar in done.values()]
+            for sidecar in written:
+                self.counts[sidecar["category"]] += sidecar["samples"]
+                self.tally += manifest.tally_of_shard(sidecar)
+            self.tally += Tally.from_json(written[0]["job"])
             self.next += 1
             if self.next % self.per_epoch == 0:
                 self._check_progress()
         return self.next > before
 
-    def _commit(self, category: str, sidecar: Path, fields: dict[str, Any]) -> None:
+    def _commit(self, category: str, sidecar: str, fields: dict[str, Any]) -> None:
         contents, target = fields["contents"][category], self.recipe.categories[category].target
-        aside, shard = _aside(self.folder, category, self.next), sidecar.with_suffix(".tar")
+        aside, shard = _aside(category, self.next), f"{shard_name(category, self.next)}.tar"
         if target is not None and self.counts[category] + contents["samples"] > target:
-            contents = _cut(aside, shard, target - self.counts[category])
-        elif contents["samples"] and aside.exists():  # else a crash came after this rename
-            move(aside, shard)
-        write_json(
+            contents = _cut(self.folder, aside, shard, target - self.counts[category])
+        elif contents["samples"] and self.folder.exists(aside):  # else a crash came after this move
+            self.folder.move(aside, shard)
+        self.folder.write_json(
             sidecar,
             {
                 "format_version": FORMAT_VERSION,
@@ -198,15 +203,12 @@ class _Committer:
             },
         )
 
-    def _sidecar(self, category: str) -> Path:
-        return self.folder / f"{shard_name(category, self.next)}.json"
-
     def _check_progress(self) -> None:
         for category in self.wanted(self.epochs):
             if self.counts[category] == self._at_epoch_start[category]:
                 raise ExportError(
                     f"{category}: a whole epoch gave nothing, its target of {self.recipe.categories[category].target} "
-                    f"cannot be met (there are {self.counts[category]}): {manifest.tally_of(self.folder).explain()}"
+                    f"cannot be met (there are {self.counts[category]}): {self.tally.explain()}"
                 )
         self._at_epoch_start = self.counts.copy()
 
@@ -214,22 +216,22 @@ class _Committer:
 NOTHING = Contents(samples=0, bytes=0, sha256="", md5="", counts=[], first_key="", last_key="")
 
 
-def _cut(aside: Path, shard: Path, samples: int) -> Contents:
+def _cut(folder: Folder, aside: str, shard: str, samples: int) -> Contents:
     """Write the first records of a shard as the shard; says what they are."""
-    with aside.open("rb") as source, whole_file(shard) as file:
+    with folder.open(aside) as source, folder.whole_file(shard) as file:
         writer = ShardWriter(file)
-        for key, members in islice(records(source, str(aside)), samples):
+        for key, members in islice(records(source, folder.place(aside)), samples):
             fields = json.loads(members["json"])
             writer.write_record(key, members, fields["format"], fields["movie"])
         return writer.close()
 
 
-def _aside(folder: Path, category: str, index: int) -> Path:
-    return folder / WORK / f"{category}-{index:06d}.tar"
+def _aside(category: str, index: int) -> str:
+    return f"{WORK}/{category}-{index:06d}.tar"
 
 
-def _record(folder: Path, index: int) -> Path:
-    return folder / WORK / f"job-{index:06d}.json"
+def _record(index: int) -> str:
+    return f"{WORK}/job-{index:06d}.json"
 
 
 def _limited(recipe: Recipe, limit: int | None) -> Recipe:

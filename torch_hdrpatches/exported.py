@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import ShardError
 from .manifest import sidecars
 from .sample import Sample
 from .shards import sample_of
+from .storage import Folder, Location
 from .tarindex import Record, index_of
 
 T = TypeVar("T")
@@ -24,21 +24,21 @@ def spread(things: Sequence[T], count: int) -> list[T]:
     return [things[(2 * number + 1) * len(things) // (2 * count)] for number in range(count)]
 
 
-def exported_samples(folder: Path, count: int) -> list[Sample]:
+def exported_samples(location: Location, count: int) -> list[Sample]:
     """About ``count`` samples, the same share of every category, spread over its shards."""
     by_category: dict[str, list[tuple[str, int]]] = {}
-    for name, sidecar in sidecars(folder).items():
+    for name, sidecar in sidecars(location).items():
         by_category.setdefault(sidecar["category"], []).extend((name, index) for index in range(sidecar["samples"]))
     wanted: dict[str, list[int]] = {}
     for places in by_category.values():
         for name, index in spread(places, -(-count // len(by_category))):
             wanted.setdefault(name, []).append(index)
-    return list(islice(_samples_at(folder, wanted), count))
+    return list(islice(_samples_at(Folder.of(location), wanted), count))
 
 
-def exported_metadata(folder: Path, count: int) -> list[dict[str, Any]]:
+def exported_metadata(location: Location, count: int) -> list[dict[str, Any]]:
     """What about ``count`` records say in their JSON, of shards spread over all; no picture is read."""
-    found: dict[str, list[str]] = {}
+    folder, found = Folder.of(location), dict[str, list[str]]()
     for name, sidecar in sidecars(folder).items():
         if sidecar["samples"]:
             found.setdefault(sidecar["category"], []).append(name)
@@ -47,13 +47,13 @@ def exported_metadata(folder: Path, count: int) -> list[dict[str, Any]]:
     return [fields for name in shards for fields in _metadata(folder, name, most)]
 
 
-def find_samples(folder: Path, keys: Collection[str]) -> dict[str, Sample]:
+def find_samples(location: Location, keys: Collection[str]) -> dict[str, Sample]:
     """The samples with these keys.
 
     Raises:
         ShardError: if there is one that no shard has.
     """
-    wanted, found = set(keys), dict[str, Sample]()
+    folder, wanted, found = Folder.of(location), set(keys), dict[str, Sample]()
     for name, sidecar in sidecars(folder).items():
         if sidecar["samples"] and any(f"-{sidecar['category']}-" in key for key in wanted):
             numbers = [number for number, record in enumerate(_index(folder, name)) if record.key in wanted]
@@ -63,24 +63,25 @@ def find_samples(folder: Path, keys: Collection[str]) -> dict[str, Sample]:
     return {key: found[key] for key in keys}
 
 
-def all_keys(folder: Path) -> list[str]:
+def all_keys(location: Location) -> list[str]:
     """The keys of all samples, in the order of the shards."""
+    folder = Folder.of(location)
     names = [name for name, sidecar in sidecars(folder).items() if sidecar["samples"]]
     return [record.key for name in names for record in _index(folder, name)]
 
 
-def _index(folder: Path, name: str) -> tuple[Record, ...]:
-    return index_of(str(folder / f"{name}.tar"))
+def _index(folder: Folder, name: str) -> tuple[Record, ...]:
+    return index_of(folder.place(f"{name}.tar"))
 
 
-def _samples_at(folder: Path, wanted: Mapping[str, Collection[int]]) -> Iterator[Sample]:
+def _samples_at(folder: Folder, wanted: Mapping[str, Collection[int]]) -> Iterator[Sample]:
     for name, numbers in wanted.items():
-        with (folder / f"{name}.tar").open("rb") as file:
+        with folder.open(f"{name}.tar") as file:
             for record in (_index(folder, name)[number] for number in numbers):
                 yield sample_of(record.key, record.read(file))
 
 
-def _metadata(folder: Path, name: str, count: int) -> Iterator[dict[str, Any]]:
-    with (folder / f"{name}.tar").open("rb") as file:
+def _metadata(folder: Folder, name: str, count: int) -> Iterator[dict[str, Any]]:
+    with folder.open(f"{name}.tar") as file:
         for record in spread(_index(folder, name), count):
             yield json.loads(record.read(file, "json")["json"])

@@ -14,7 +14,7 @@ from typing import Any
 
 from .facts import Facts, probe
 from .frames import Box, ColorTags
-from .recipe import is_url
+from .storage import is_url
 
 log = logging.getLogger(__name__)
 

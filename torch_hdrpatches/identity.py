@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .recipe import Recipe, is_url
+from .recipe import Recipe
 from .sample import Making, name_of
+from .storage import is_url
 
 
 def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:

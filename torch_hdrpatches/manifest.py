@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from .errors import ExportError, MovieError, ShardError
 from .identity import differing, identity_of
 from .recipe import Recipe
 from .shards import FORMAT_VERSION
-from .storage import read_json, whole_file, write_json
+from .storage import Folder, Location
 from .stream import PatchStream
 from .tally import Tally
 
@@ -31,16 +31,16 @@ def identity(stream: PatchStream) -> dict[str, Any]:
     return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.making)}
 
 
-def begin(folder: Path, stream: PatchStream) -> None:
+def begin(folder: Folder, stream: PatchStream) -> None:
     """Claim a folder for an export, or find that it is this export's already.
 
     Raises:
         ExportError: if it holds another export; the differing keys are named.
     """
     wanted = identity(stream)
-    for place in (folder / "manifest.json", folder / WORK / "export.json"):
-        if place.exists():
-            found = read_json(place)["identity"]
+    for name in ("manifest.json", f"{WORK}/export.json"):
+        if folder.exists(name):
+            found = folder.read_json(name)["identity"]
             if keys := differing(found, wanted):
                 what = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
                 raise ExportError(
@@ -48,62 +48,76 @@ def begin(folder: Path, stream: PatchStream) -> None:
                     "export into another folder, or bring the recipe back"
                 )
             return
-    write_json(folder / WORK / "export.json", {"identity": wanted})
+    folder.write_json(f"{WORK}/export.json", {"identity": wanted})
 
 
-def recipe_of(folder: Path) -> Recipe:
+def recipe_of(location: Location) -> Recipe:
     """The recipe that a finished folder was exported from.
 
     Raises:
         ShardError: if the folder is not a finished export.
     """
-    path = folder / "manifest.json"
-    if not path.exists():
+    return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).place("manifest.json"))
+
+
+def manifest_of(location: Location) -> dict[str, Any]:
+    """The manifest of a finished folder.
+
+    Raises:
+        ShardError: if the folder is not a finished export.
+    """
+    folder = Folder.of(location)
+    if not folder.exists("manifest.json"):
         raise ShardError(f"{folder}: no manifest.json; not an export, or not finished")
-    return Recipe.from_dict(read_json(path)["recipe"], source=str(path))
+    return dict(folder.read_json("manifest.json"))
 
 
-def sidecars(folder: Path) -> dict[str, dict[str, Any]]:
+def sidecars(location: Location) -> dict[str, dict[str, Any]]:
     """The sidecars of all finished shards, by the shard's name without its suffix, in order."""
-    found = {}
-    for path in sorted(folder.glob("[!.]*/*-[0-9]*.json")):
-        fields = read_json(path)
+    folder, found = Folder.of(location), {}
+    for name in folder.names("[!.]*/*-[0-9]*.json"):
+        fields = folder.read_json(name)
         if not isinstance(fields, dict) or "sha256" not in fields:
-            raise ShardError(f"{path}: not a sidecar")
-        found[f"{path.parent.name}/{path.stem}"] = fields
+            raise ShardError(f"{folder.place(name)}: not a sidecar")
+        found[name.removesuffix(".json")] = fields
     return found
 
 
-def tally_of(folder: Path) -> Tally:
+def tally_of(location: Location) -> Tally:
     """The tally of the finished shards of a folder.
 
     Raises:
         ShardError: if there are none.
     """
-    found = sidecars(folder)
+    found = sidecars(location)
     if not found:
-        raise ShardError(f"{folder}: no finished shards here")
+        raise ShardError(f"{location}: no finished shards here")
     tally, jobs = Tally(), dict[int, Tally]()
     for sidecar in found.values():
         jobs[sidecar["index"]] = Tally.from_json(sidecar["job"])
-        tally += Tally(
-            samples=Counter({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]}),
-            rejects=Counter({(movie, reason): n for movie, reason, n in sidecar["refused"]}),
-        )
+        tally += tally_of_shard(sidecar)
     for job in jobs.values():
         tally += job
     return tally
 
 
-def finish(folder: Path, stream: PatchStream, epochs: int) -> Tally:
+def tally_of_shard(sidecar: Mapping[str, Any]) -> Tally:
+    """What a sidecar says of its own category: samples, and why there are not more."""
+    return Tally(
+        samples=Counter({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]}),
+        rejects=Counter({(movie, reason): n for movie, reason, n in sidecar["refused"]}),
+    )
+
+
+def finish(folder: Folder, stream: PatchStream, epochs: int) -> Tally:
     """Write the indexes, the card, and last the manifest that says: complete."""
     tally, recipe = tally_of(folder), stream.recipe
     shards = sidecars(folder)
     for category in recipe.categories:
         _write_wids(folder, category, shards)
     _write_card(folder, recipe, tally)
-    write_json(
-        folder / "manifest.json",
+    folder.write_json(
+        "manifest.json",
         {
             "schema": FORMAT_VERSION,
             "identity": identity(stream),
@@ -134,7 +148,7 @@ def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:
         return {"failure": str(failure), "facts": None}
 
 
-def _write_wids(folder: Path, category: str, shards: dict[str, dict[str, Any]]) -> None:
+def _write_wids(folder: Folder, category: str, shards: dict[str, dict[str, Any]]) -> None:
     mine = {name: sidecar for name, sidecar in shards.items() if sidecar["category"] == category and sidecar["samples"]}
     if not mine:
         return
@@ -147,13 +161,13 @@ def _write_wids(folder: Path, category: str, shards: dict[str, dict[str, Any]]) 
         }
         for sidecar in mine.values()
     ]
-    write_json(
-        folder / category / "wids.json",
+    folder.write_json(
+        f"{category}/wids.json",
         {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": category, "shardlist": shardlist},
     )
 
 
-def _write_card(folder: Path, recipe: Recipe, tally: Tally) -> None:
+def _write_card(folder: Folder, recipe: Recipe, tally: Tally) -> None:
     samples = tally.by("category")
     configs = "".join(
         f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {name}/*.tar\n" for name in samples
@@ -166,5 +180,5 @@ def _write_card(folder: Path, recipe: Recipe, tally: Tally) -> None:
         "(the low-quality frames, stacked top to bottom) and `json` (where it comes from).\n\n"
         f"| category | samples |\n|---|---|\n{rows}"
     )
-    with whole_file(folder / "README.md") as file:
+    with folder.whole_file("README.md") as file:
         file.write(text.encode())

@@ -27,6 +27,7 @@ from .settings import (
     Shards,
     Tonemap,
 )
+from .storage import is_url
 
 
 class Recipe(Section):
@@ -158,11 +159,6 @@ class Recipe(Section):
                     )
                 found[name] = movie.model_copy(update={"path": path, "name": name})
         return self.model_copy(update={"movies": tuple(found.values())})
-
-
-def is_url(path: str) -> bool:
-    """Whether fsspec rather than the file system opens this path."""
-    return re.match(r"^[a-z][a-z0-9+.-]+://", path) is not None
 
 
 def slug(path: str) -> str:

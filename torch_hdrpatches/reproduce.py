@@ -13,16 +13,16 @@ import torch
 from .errors import ExportError
 from .exported import all_keys, find_samples
 from .identity import differing, identity_of
-from .manifest import recipe_of
+from .manifest import manifest_of, recipe_of
 from .recipe import Recipe
 from .sample import Sample
 from .shards import PICTURES
-from .storage import read_json
+from .storage import Location
 from .stream import Outcome, PatchStream
 
 
 def reproduce(
-    folder: str | Path, keys: Collection[str], *, recipe: str | Path | Recipe | None = None, **making: Any
+    folder: Location, keys: Collection[str], *, recipe: str | Path | Recipe | None = None, **making: Any
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Make these samples again; gives (key, what differs), nothing where all is equal.
 
@@ -36,8 +36,7 @@ def reproduce(
         ShardError: if the folder is not an export, or has no sample with one of the keys.
         ExportError: if it was made of another recipe, of other movie files or with other callables.
     """
-    own_recipe = recipe_of(Path(folder))
-    manifest = read_json(Path(folder) / "manifest.json")
+    own_recipe, manifest = recipe_of(folder), manifest_of(folder)
     found = manifest["identity"]
     stream = PatchStream(recipe or own_recipe, output=found["output"], gt=found["gt"], **making)
     wanted = identity_of(stream.recipe, stream.making)
@@ -46,7 +45,7 @@ def reproduce(
         raise ExportError(f"{folder} was made of something else, it cannot be made again; differing: {what}")
     hint = _other_versions(manifest["versions"])
     again: dict[tuple[str, int, int], Outcome] = {}
-    for key, sample in find_samples(Path(folder), keys).items():
+    for key, sample in find_samples(folder, keys).items():
         where = sample["movie"], sample["epoch"], sample["slot"]
         if where not in again:
             again |= _swept(stream, *where)
@@ -55,9 +54,9 @@ def reproduce(
         yield key, (*differences, *hint) if differences else ()
 
 
-def random_keys(folder: str | Path, count: int, seed: int = 0) -> list[str]:
+def random_keys(folder: Location, count: int, seed: int = 0) -> list[str]:
     """``count`` keys of a folder's samples, drawn with a seed; all of them if there are not so many."""
-    keys = all_keys(Path(folder))
+    keys = all_keys(folder)
     return random.Random(seed).sample(keys, min(count, len(keys)))
 
 

@@ -11,9 +11,10 @@ from typing import Literal
 
 from .errors import RecipeError
 from .examine import Examined, examining
-from .recipe import Recipe, is_url
+from .recipe import Recipe
 from .rng import uniform_at
 from .settings import Movie
+from .storage import is_url
 
 By = Literal["movie", "time"]
 

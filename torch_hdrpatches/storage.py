@@ -1,47 +1,261 @@
-"""Files that appear whole or not at all."""
+"""Where exports and movies lie: folders on a disk or in an object store, whose files appear whole or not at all."""
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
+import re
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, TypeAlias
+
+import fsspec
+
+from .errors import MissingExtraError, StorageError
+
+Location: TypeAlias = "str | os.PathLike[str] | Folder"
+"""A path, a URL that fsspec opens, or a folder."""
+
+EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
+"""Protocols to the extra of this package that brings what fsspec needs for them."""
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name only when the block ends without an error: written beside, fsynced, renamed."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
+def is_url(path: str) -> bool:
+    """Whether fsspec rather than the file system opens this path."""
+    return re.match(r"^[a-z][a-z0-9+.-]+://", path) is not None
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, which belongs to this process, and the path in it.
+
+    Raises:
+        MissingExtraError: if a package for this protocol is not installed.
+        StorageError: if there is no such protocol.
+    """
+    protocol = url.partition("://")[0]
     try:
-        with beside.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        move(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
+        return found
+    except ImportError as error:
+        what = f"torch_hdrpatches[{EXTRAS[protocol]}]" if protocol in EXTRAS else f"what fsspec needs for {protocol}"
+        raise MissingExtraError(f"{url}: {error}; pip install '{what}'") from None
+    except ValueError as error:
+        raise StorageError(f"{url}: {error}") from None
 
 
-def move(source: Path, target: Path) -> None:
-    """Rename within one file system, so that the new name survives a crash once this returns."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+class Folder(ABC):
+    """A folder. Names in it are relative, with ``/`` between their parts; a file that is missing is FileNotFoundError.
+
+    Holds no connection, so it may be pickled and forked at any time.
+    """
+
+    @staticmethod
+    def of(location: Location) -> Folder:
+        """The folder at a path or URL, which need not exist.
+
+        Raises:
+            MissingExtraError: if a package for this protocol is not installed.
+            StorageError: if there is no such protocol.
+        """
+        if isinstance(location, Folder):
+            return location
+        text = os.fspath(location)
+        if not isinstance(location, str) and re.match(r"^[a-z][a-z0-9+.-]+:/[^/]", text):
+            raise StorageError(f"{text}: a Path cannot hold a URL; give it as a str")
+        if not is_url(text):
+            return _LocalFolder(Path(text))
+        system, path = file_system(text)
+        return _LocalFolder(Path(path)) if "file" in _protocols(system) else _StoreFolder(text.rstrip("/"))
+
+    @property
+    def local(self) -> Path | None:
+        """Where it is on this machine's disks; None for what only fsspec reaches."""
+        return None
+
+    @abstractmethod
+    def place(self, name: str = "") -> str:
+        """The path or URL of a file, or of the folder."""
+
+    @abstractmethod
+    def names(self, pattern: str) -> list[str]:
+        """The files whose names match, part by part; sorted."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+
+    @abstractmethod
+    def size(self, name: str) -> int:
+        """Bytes of a file."""
+
+    @abstractmethod
+    def open(self, name: str) -> IO[bytes]:
+        """A file for reading; it can be sought."""
+
+    @abstractmethod
+    def whole_file(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file that takes its name only when the block ends without an error, and is safe from a crash from then."""
+
+    @abstractmethod
+    def move(self, source: str, target: str) -> None:
+        """Give a file another name, which survives a crash once this returns; what had that name is replaced.
+
+        In an object store this is a copy, so that a crash may leave both.
+        """
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file if there is one."""
+
+    @abstractmethod
+    def remove_tree(self, name: str) -> None:
+        """Remove a folder in this one, if there is one, with all that is in it."""
+
+    def write_json(self, name: str, fields: Any) -> None:
+        """Write JSON in one piece: keys sorted, so that equal contents are equal bytes."""
+        with self.whole_file(name) as file:
+            file.write(json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n")
+
+    def read_json(self, name: str) -> Any:
+        """What ``write_json`` wrote."""
+        with self.open(name) as file:
+            return json.load(file)
+
+    def __str__(self) -> str:
+        return self.place()
+
+
+@dataclass(frozen=True, slots=True)
+class _LocalFolder(Folder):
+    """A folder on a disk: files are written beside, fsynced, renamed."""
+
+    path: Path
+
+    @property
+    def local(self) -> Path:
+        return self.path
+
+    def place(self, name: str = "") -> str:
+        return str(self.path / name)
+
+    def names(self, pattern: str) -> list[str]:
+        found = (path for path in self.path.glob(pattern) if path.is_file())
+        return sorted(path.relative_to(self.path).as_posix() for path in found)
+
+    def exists(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def size(self, name: str) -> int:
+        return (self.path / name).stat().st_size
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self.path / name).open("rb")
+
+    @contextmanager
+    def whole_file(self, name: str) -> Iterator[IO[bytes]]:
+        path = self.path / name
+        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            _rename(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def move(self, source: str, target: str) -> None:
+        (self.path / target).parent.mkdir(parents=True, exist_ok=True)
+        _rename(self.path / source, self.path / target)
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+
+    def remove_tree(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.path / name)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoreFolder(Folder):
+    """A prefix in an object store: an object is there whole once its upload ends."""
+
+    url: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.url.startswith("memory://"):
+            raise StorageError(f"{self.url} is in the memory of one process; export into it with one worker")
+        return _StoreFolder, (self.url,)
+
+    def place(self, name: str = "") -> str:
+        return f"{self.url}/{name}" if name else self.url
+
+    def names(self, pattern: str) -> list[str]:
+        system, root = file_system(self.url)
+        system.invalidate_cache()  # others write too
+        parts = pattern.split("/")
+        fixed = next(number for number, part in enumerate(parts) if set(part) & set("*?["))
+        found = []
+        for path in system.find("/".join([root.rstrip("/"), *parts[:fixed]])):
+            name = PurePosixPath(path).relative_to(root)
+            if len(name.parts) == len(parts) and all(map(fnmatch.fnmatchcase, name.parts, parts)):
+                found.append(str(name))
+        return sorted(found)
+
+    def exists(self, name: str) -> bool:
+        system, path = file_system(self.place(name))
+        system.invalidate_cache()
+        return bool(system.isfile(path))
+
+    def size(self, name: str) -> int:
+        system, path = file_system(self.place(name))
+        system.invalidate_cache()
+        return int(system.size(path))
+
+    def open(self, name: str) -> IO[bytes]:
+        system, path = file_system(self.place(name))
+        file: IO[bytes] = system.open(path, "rb")
+        return file
+
+    @contextmanager
+    def whole_file(self, name: str) -> Iterator[IO[bytes]]:
+        system, path = file_system(self.place(name))
+        with tempfile.NamedTemporaryFile(prefix="hdrpatches-") as spool:
+            yield spool
+            spool.flush()
+            system.put_file(spool.name, path)
+
+    def move(self, source: str, target: str) -> None:
+        system, path = file_system(self.place(source))
+        system.mv(path, file_system(self.place(target))[1])
+
+    def remove(self, name: str) -> None:
+        system, path = file_system(self.place(name))
+        with suppress(FileNotFoundError):
+            system.rm_file(path)
+
+    def remove_tree(self, name: str) -> None:
+        system, path = file_system(self.place(name))
+        system.invalidate_cache()
+        with suppress(FileNotFoundError):
+            system.rm(path, recursive=True)
+
+
+def _protocols(system: Any) -> tuple[str, ...]:
+    return (system.protocol,) if isinstance(system.protocol, str) else tuple(system.protocol)
+
+
+def _rename(source: Path, target: Path) -> None:
     source.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def write_json(path: Path, fields: Any) -> None:
-    """Write JSON in one piece: keys sorted, so that equal contents are equal bytes."""
-    with whole_file(path) as file:
-        file.write(json.dumps(fields, sort_keys=True, indent=1).encode() + b"\n")
-
-
-def read_json(path: Path) -> Any:
-    """What ``write_json`` wrote."""
-    return json.loads(path.read_text(encoding="utf-8"))
