@@ -10,6 +10,7 @@ import numpy as np
 from .jit import compiled
 
 Luma: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Counts: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Pictures: TypeAlias = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
 
 
@@ -31,10 +32,11 @@ class Measures(TypedDict):
 def measure(gt: Pictures, lq: Pictures) -> Measures:
     """Measure a patch: ``gt`` uint8 or uint16 (H, W, 3) RGB, ``lq`` (T, h, w, 3) RGB of the same type."""
     luma = luma8(gt)
-    counts = np.bincount(luma.ravel(), minlength=256)
+    counts = np.zeros(256, np.int64)
+    _count(luma, counts)
     share = counts[counts > 0] / luma.size
-    steps = [luma8(picture).astype(np.int16) for picture in lq]
-    differences = [np.abs(after - before).mean() for before, after in pairwise(steps)]
+    steps = [luma8(picture) for picture in lq]
+    differences = [_difference(before, after) / before.size for before, after in pairwise(steps)]
     return Measures(
         entropy=float(-(share * np.log2(share)).sum()) + 0.0,
         sharpness=sharpness(luma),
@@ -72,6 +74,22 @@ def _luma8(rgb: Pictures, out: Luma, shift: np.uint32) -> None:
                 + np.uint32(3887) * rgb[row, column, 2]
             )
             out[row, column] = np.uint8(weighted >> np.uint32(16) >> shift)
+
+
+@compiled
+def _count(luma: Luma, counts: Counts) -> None:
+    for row in range(luma.shape[0]):
+        for column in range(luma.shape[1]):
+            counts[luma[row, column]] += 1
+
+
+@compiled
+def _difference(before: Luma, after: Luma) -> int:
+    total = np.int64(0)
+    for row in range(before.shape[0]):
+        for column in range(before.shape[1]):
+            total += abs(np.int32(after[row, column]) - np.int32(before[row, column]))
+    return int(total)
 
 
 @compiled

@@ -50,9 +50,16 @@ class Unit(NamedTuple):
 
     start: int
     """Where its header is in the packet."""
+    end: int
+    """Where its last byte that is not zero is followed by others."""
     head: bytes
     """Its first bytes."""
-    torn: bool
+    misfits: bool
+    """It ends outside the packet, or long before its length says."""
+
+    def is_torn(self, data: bytes) -> bool:
+        """Its bytes, a part of the packet's ``data``, cannot be what was written."""
+        return self.misfits or FORBIDDEN.search(data, self.start, self.end) is not None
 
 
 class Classifier:
@@ -98,7 +105,7 @@ class Classifier:
         found, parameter_sets, torn = Kind(), False, False
         for unit in _hevc_units(data, self._length_size):
             kind = _hevc_type(unit)
-            torn |= unit.torn and (kind in HEVC_SLICES or kind in HEVC_PARAMETER_SETS)
+            torn |= (kind in HEVC_SLICES or kind in HEVC_PARAMETER_SETS) and unit.is_torn(data)
             parameter_sets |= kind in HEVC_PARAMETER_SETS
             if kind == HEVC_SPS:
                 self._top_layer = unit.head[2] >> 1 & 7
@@ -115,7 +122,7 @@ class Classifier:
         found, parameter_sets, torn = Kind(), False, False
         for unit in _units(data, self._length_size):
             kind, is_reference = unit.head[0] & 31, unit.head[0] >> 5 & 3
-            torn |= unit.torn and (kind in H264_SLICES or kind in H264_PARAMETER_SETS)
+            torn |= (kind in H264_SLICES or kind in H264_PARAMETER_SETS) and unit.is_torn(data)
             parameter_sets |= kind in H264_PARAMETER_SETS
             if kind in H264_SLICES and not found.shows:
                 # With intra refresh, a keyframe is where a recovery begins: it refers to what was before.
@@ -135,9 +142,9 @@ def _units(data: bytes, length_size: int) -> Iterator[Unit]:
     """The NAL units of a packet, of which there are at least three bytes."""
     for start, end in _spans(data, length_size):
         last = start + len(data[start:end].rstrip(b"\0"))
-        too_long = end > len(data) or (length_size > 0 and end - last > MAX_TRAILING_ZEROS)
+        misfits = end > len(data) or (length_size > 0 and end - last > MAX_TRAILING_ZEROS)
         if last - start >= 3:
-            yield Unit(start, data[start : start + 12], too_long or FORBIDDEN.search(data, start, last) is not None)
+            yield Unit(start, last, data[start : start + 12], misfits)
 
 
 def _spans(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
