@@ -13,6 +13,7 @@ from torch_hdrpatches.export import Job
 from torch_hdrpatches.export import work as write_shards
 from torch_hdrpatches.recipe import Recipe
 from torch_hdrpatches.shards import record
+from torch_hdrpatches.storage import Folder
 from torch_hdrpatches.stream import PatchStream
 
 Counts = dict[str, int]
@@ -54,7 +55,7 @@ def export(work: Work) -> Callable[[], Counts]:
     def run() -> Counts:
         folder = Path(tempfile.mkdtemp(prefix="shards-", dir=Path(work.movie).parent))
         try:
-            write_shards(stream, folder, Job(0, 0, range(len(stream.plan)), tuple(stream.recipe.categories)))
+            write_shards(stream, Folder.of(folder), Job(0, 0, range(len(stream.plan)), tuple(stream.recipe.categories)))
             shards = list(folder.rglob("*.tar"))
             return {
                 "timestamps": len(work.stops),
