@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,20 @@ def small(small_movies: Path) -> dict[str, Any]:
             {"path": str(small_movies / "2.mkv"), "name": "second", "categories": ["one", "two"]},
         ],
     }
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``hdrpatches demo demo``, in the folder that is given; painted once for all processes of a test run."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if os.environ.get("PYTEST_XDIST_WORKER") else folder) / "demo-of-all"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "demo" / "contact-sheet.png").exists():
+            command = [sys.executable, "-m", "torch_hdrpatches.cli", "demo", "demo"]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=240)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ FLOORS = (
     "epochs manifest",
     "dataset export exported fetching reading",
     "batching evidence progress report reproduce",
-    "html_report loader",
+    "html_pictures loader",
+    "html_report",
     "cli_look",
     "cli",
 )

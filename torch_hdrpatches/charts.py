@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .errors import MissingExtraError
-from .frames import Plane
+from .frames import Box, Plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,24 +22,28 @@ GIVEN, REFUSED, CURVE = "#3b8ea5", "#d1495b", "#e09f3e"
 """Of middle lightness: seen on white and on black."""
 MANY = 300
 """Windows above which their counts are shown on a logarithmic scale."""
+REFUSALS = ("#d1495b", "#e09f3e", "#9d6fb0", "#8a8d91", "#7a9e57", "#c2703d")
 CYCLE = ("#3b8ea5", "#e09f3e", "#7a9e57", "#9d6fb0", "#d1495b", "#8a8d91")
 
 
-def scene_changes(given: Sequence[float], refused: Sequence[float], threshold: float, unit: str) -> str:
-    """Histogram of the stability scores of given and refused windows, with the threshold."""
-    figure, axes = _chart(5.6, 2.5)
-    top = max([threshold * 1.2, *given, *refused])
-    edges = [top * number / 48 for number in range(49)]
-    axes.hist([list(given), list(refused)], edges, stacked=True, color=[GIVEN, REFUSED], label=["given", "refused"])
+def scene_changes(given: Sequence[float], refused: Mapping[str, Sequence[float]], threshold: float, unit: str) -> str:
+    """Histogram of the stability scores of given windows and, by reason, of refused ones, with the threshold."""
+    figure, axes = _chart(5.6, 2.7)
+    top = max([threshold * 1.2, *given, *(score for scores in refused.values() for score in scores)])
+    edges = [top * (number / 48) ** 2 for number in range(49)]
+    colours = [GIVEN, *(REFUSALS[index % len(REFUSALS)] for index in range(len(refused)))]
+    values = [list(given), *(list(scores) for scores in refused.values())]
+    axes.hist(values, edges, stacked=True, color=colours, label=["given", *refused])
     axes.axvline(threshold, color=INK, linestyle="--", linewidth=1)
-    axes.text(
-        threshold, 1.02, f" threshold {threshold:g}", transform=axes.get_xaxis_transform(), color=INK, ha="center"
-    )
+    axes.text(threshold, 1.02, f"threshold {threshold:g}", transform=axes.get_xaxis_transform(), color=INK, ha="center")
+    axes.set_xscale("function", functions=(_root, np.square))  # or what is given would be a sliver at the left
     axes.set(xlabel=f"scene change of a window ({unit})", ylabel="windows", xlim=(0, top))
+    axes.set_xticks([top * share for share in (0, 0.01, 0.1, 0.25, 0.5, 1)])
+    axes.xaxis.set_major_formatter("{x:.2g}")
     if len(given) > MANY:
         axes.set_yscale("symlog", linthresh=10)  # or the few refused ones could not be seen
         axes.yaxis.set_major_formatter("{x:g}")
-    axes.legend(frameon=False, labelcolor=INK, loc="upper right")
+    axes.legend(frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1, 1))
     return _svg(figure)
 
 
@@ -60,18 +64,23 @@ def light(edges: Plane, pixels: Plane, sdr: Plane, peak: float) -> str:
     return _svg(figure)
 
 
-def crop_density(crops: Sequence[tuple[int, int, int, int]], height: int, width: int) -> str:
-    """How often each place of a frame was inside a crop (top, left, height, width)."""
+def crop_density(crops: Sequence[Box], height: int, width: int, active: Collection[Box]) -> str:
+    """How often each place of a frame was inside a crop, and what lies inside black bars, dashed."""
     rows, columns = 54, max(1, round(54 * width / height))
     counts = np.zeros((rows, columns))
     for top, left, tall, wide in crops:
         down, right = slice(*_cells(top, tall, height, rows)), slice(*_cells(left, wide, width, columns))
         counts[down, right] += 1
-    figure, axes = _chart(5.2, 5.2 * height / width * 0.86)
+    figure, axes = _chart(5.2, 3.0)
     axes.grid(visible=False)
     shown = axes.imshow(100 * counts / max(1, len(crops)), extent=(0, width, height, 0), cmap="viridis", vmin=0)
-    axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
-    bar = figure.colorbar(shown, ax=axes, fraction=0.046 * height / width, pad=0.02)
+    for top, left, tall, wide in sorted(set(active) - {Box(0, 0, height, width)}):
+        x, y = (left, left + wide), (top, top + tall)
+        axes.plot((x[0], x[1], x[1], x[0], x[0]), (y[0], y[0], y[1], y[1], y[0]), color="#fff", ls="--", lw=1)
+    axes.set(xlabel="column (pixels)", ylabel="row (pixels)", xlim=(0, width), ylim=(height, 0))
+    axes.locator_params(axis="y", nbins=6)
+    axes.locator_params(axis="x", nbins=6 if width > height else 2)  # a portrait frame leaves little room
+    bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
     bar.set_label("crops that hold it (%)", color=INK)
     bar.ax.tick_params(colors=INK)
     bar.outline.set_visible(False)
@@ -110,6 +119,10 @@ def formats(counts: Mapping[str, Mapping[str, int]], targets: Mapping[str, int |
     axes.tick_params(axis="y", length=0)
     axes.legend(frameon=False, labelcolor=INK, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), fontsize=10)
     return _svg(figure)
+
+
+def _root(values: Plane) -> Plane:
+    return np.sqrt(np.maximum(values, 0))
 
 
 def _cells(start: int, length: int, of: int, cells: int) -> tuple[int, int]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .curves import peak_nits
 from .errors import MovieError, NoSamplesError, WindowError
@@ -27,7 +30,10 @@ from .tally import Tally
 
 MANY = 20_000
 """Records whose metadata are read at most."""
-REFUSED_SHOWN = 24
+REFUSED_SEEN, REFUSED_SHOWN = 72, 24
+"""Refused windows that are looked at again, and those of them whose pictures are shown."""
+THUMBNAIL = 320
+"""Pixels across which a refused window's frames are kept at most."""
 MOVIES_MEASURED = 12
 """Movies whose light is measured at most."""
 MOMENTS = 8
@@ -48,7 +54,7 @@ class Refused:
     reason: str
     score: float
     ends: tuple[Plane, Plane] | None
-    """First and last frame, uint8 (H, W, 3); None if they cannot be decoded."""
+    """First and last frame, small, uint8 (H, W, 3); None if they cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +96,20 @@ class Evidence(_Seen):
     frames: dict[str, Plane]
     """Sample key to the whole frame that it was cut from; uint8 (H, W, 3)."""
     refused: list[Refused]
+    """Spread over the movies; ``shown`` picks from them."""
     lights: list[Light]
     versions: dict[str, str]
     """Package to the version that an export was made with."""
+
+    def shown(self) -> list[Refused]:
+        """Refused windows to show, of every reason in turn, by movie and second."""
+        by_reason: dict[str, list[Refused]] = {}
+        for one in self.refused:
+            if one.ends or one.reason not in by_reason:  # without pictures one tells as much as many
+                by_reason.setdefault(one.reason, []).append(one)
+        turns = zip_longest(*(spread(ones, REFUSED_SHOWN) for ones in by_reason.values()))
+        chosen = islice((one for turn in turns for one in turn if one), REFUSED_SHOWN)
+        return sorted(chosen, key=lambda one: (one.movie, one.seconds))
 
 
 def evidence_of(source: str | Path, rows: int) -> Evidence:
@@ -165,17 +182,18 @@ def _looked(seen: _Seen, places: Collection[Place], versions: dict[str, str]) ->
     """Go through the movies once more, each opened once: frames of samples, refused windows, light."""
     failures, frames = dict(seen.failures), dict[str, Plane]()
     refused, lights = list[Refused](), list[Light]()
-    wanted = spread(sorted(set(places)), REFUSED_SHOWN)
+    wanted = spread(sorted(set(places)), REFUSED_SEEN)
     measured = {name for name, _ in Counter(one["movie"] for one in seen.metadata).most_common(MOVIES_MEASURED)}
     for name in sorted({sample["movie"] for sample in seen.samples} | {movie for movie, _ in wanted} | measured):
         try:
             with examining(seen.recipe, name) as looked:
                 for sample in seen.samples:
                     if sample["movie"] == name:
-                        frames[sample["key"]] = looked.frame(sample["seconds"])
+                        with suppress(WindowError):  # its card says that the frame is not at hand
+                            frames[sample["key"]] = looked.frame(sample["seconds"])
                 refused += [_refused(looked, name, seconds) for movie, seconds in wanted if movie == name]
                 lights += [_light(looked, seen.recipe, name)] if name in measured else []
-        except (MovieError, WindowError) as failure:
+        except MovieError as failure:
             failures.setdefault(name, str(failure))
     return Evidence(
         **{part.name: getattr(seen, part.name) for part in fields(seen)} | {"failures": failures},
@@ -192,12 +210,21 @@ def _refused(looked: Examined, movie: str, seconds: float) -> Refused:
     except WindowError as error:
         return Refused(movie, seconds, error.reason, 0.0, None)
     stability = looked.stability(window)
-    return Refused(movie, seconds, stability.reason, stability.score, looked.ends(window))
+    first, last = looked.ends(window)
+    return Refused(movie, seconds, stability.reason, stability.score, (_thumbnail(first), _thumbnail(last)))
+
+
+def _thumbnail(frame: Plane) -> Plane:
+    picture = Image.fromarray(frame)
+    picture.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return np.asarray(picture)
 
 
 def _light(looked: Examined, recipe: Recipe, name: str) -> Light:
-    moments = [(2 * number + 1) * looked.facts.duration / (2 * MOMENTS) for number in range(MOMENTS)]
-    pixels = np.sum([looked.nits(moment, NITS) for moment in moments], axis=0)
+    pixels = np.zeros(len(NITS) - 1, np.int64)
+    for number in range(MOMENTS):
+        with suppress(WindowError):  # the tally tells what cannot be decoded
+            pixels += looked.nits((2 * number + 1) * looked.facts.duration / (2 * MOMENTS), NITS)
     peak_from = "recipe"
     if recipe.tonemap.peak == "auto":
         peak_from = peak_nits(looked.facts.max_cll, looked.facts.mastering_peak)[1]

@@ -52,12 +52,14 @@ class Examined:
 
     def stability(self, window: Window) -> scene.Stability:
         """What the recipe's measure says of a window."""
+        sampling = self.cutter.recipe.sampling
         return scene.judge(
             window.pictures,
             self.cutter.grey,
             self.facts.active,
-            "first_to_last",
-            self.cutter.recipe.sampling.max_scene_change,
+            sampling.stability,
+            sampling.max_scene_change,
+            sampling.tolerate,
         )
 
     def cuts(self, seconds: float, pictures: int) -> Iterator[float]:

@@ -22,6 +22,8 @@ from .stream import Outcome, PatchStream
 TAR_BLOCK = 512
 SLOTS_MEASURED = 3
 """Slots of a run that are measured; the time of the others is that of the second and third."""
+FEW_RUNS = 8
+"""Up to so many runs are measured whole."""
 FEW_SLOTS = 20_000
 """Up to so many slots the categories of each are drawn; beyond, their probabilities are as good."""
 
@@ -157,15 +159,15 @@ def _measure(stream: PatchStream, runs: Sequence[Run], seconds: float) -> _Measu
     measured = _Measured()
     for _ in runs[:1]:  # compile and load before the clock starts
         next(stream.run(0, runs[0]))
-    order = _spread(len(runs))
+    order, slots = _spread(len(runs)), SLOTS_MEASURED if len(runs) > FEW_RUNS else SLOTS_PER_RUN
     until = time.monotonic() + seconds
     while time.monotonic() < until and (index := next(order, None)) is not None:
         began = time.monotonic()
-        for number, outcome in enumerate(islice(stream.run(0, runs[index]), SLOTS_MEASURED)):
+        for number, outcome in enumerate(islice(stream.run(0, runs[index]), slots)):
             measured.add(stream, outcome)
             took, began = time.monotonic() - began, time.monotonic()
             (measured.next if number else measured.first).append(took)
-        for slot in islice(runs[index].slots, SLOTS_MEASURED):
+        for slot in islice(runs[index].slots, slots):
             for category in slot.categories(stream.recipe.seed, 0):
                 measured.planned[category] += stream.recipe.sampling.crops_per_category
     return measured

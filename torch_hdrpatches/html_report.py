@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from . import charts
 from .errors import MissingExtraError
 from .evidence import NITS, Evidence, Refused, evidence_of
 from .facts import Facts
-from .frames import Plane
+from .frames import Box
 from .geometry import Geometry
-from .report import BOX, as_image
+from .html_pictures import boxed, inlined, narrowed, strip
+from .recipe import Recipe
+from .report import as_image
 from .sample import Sample
 from .toml import recipe_toml
 
-FRAME_WIDTH = 640
-"""Pixels across which a source frame is shown at most; a refused window's frames half of it."""
 PATCH_WIDTH = 720
 """Pixels across which ``gt`` is shown at most."""
-WEBP_HEIGHT = 16_000
-"""Rows that a WebP picture may have, about."""
+MAPS = 6
+"""Sizes of working frame for which a map of crops is shown."""
 MEASURES = {
     "entropy": "entropy (bits per pixel)",
     "sharpness": "sharpness (codes²)",
@@ -79,12 +76,9 @@ def _page(evidence: Evidence) -> dict[str, Any]:
         "movies": list(_movies(evidence)),
         "reasons": tally.reasons(),
         "scene_chart": charts.scene_changes(
-            [one["scene_change"] for one in evidence.metadata],
-            [one.score for one in evidence.refused if one.ends],
-            recipe.sampling.max_scene_change,
-            "8-bit SDR codes",
+            [one["scene_change"] for one in evidence.metadata], _scores(evidence), *_threshold(recipe)
         ),
-        "refused": [_window(one) for one in evidence.refused],
+        "refused": [_window(one) for one in evidence.shown()],
         "lights": [
             {
                 "movie": one.movie,
@@ -101,9 +95,28 @@ def _page(evidence: Evidence) -> dict[str, Any]:
             )
             for name, label in MEASURES.items()
         ],
+        "choices": {
+            what: sorted({sample[what] for sample in evidence.samples}) for what in ("category", "format", "movie")
+        },
         "cards": [_card(evidence, sample) for sample in evidence.samples],
         "recipe": recipe_toml(recipe),
     }
+
+
+def _scores(evidence: Evidence) -> dict[str, list[float]]:
+    """Reason to the scores of windows that were refused for it, of those that were looked at again."""
+    scores: dict[str, list[float]] = {}
+    for one in evidence.refused:
+        if one.ends and one.reason:
+            scores.setdefault(one.reason, []).append(one.score)
+    return dict(sorted(scores.items()))
+
+
+def _threshold(recipe: Recipe) -> tuple[float, str]:
+    """The score from which windows are refused, and what it counts."""
+    if recipe.sampling.stability == "steps":
+        return 1.0, "1 and more is refused"
+    return recipe.sampling.max_scene_change, "8-bit SDR codes, first to last frame"
 
 
 def _figures(evidence: Evidence) -> dict[str, str]:
@@ -115,7 +128,7 @@ def _figures(evidence: Evidence) -> dict[str, str]:
         "slots looked at": f"{tally.slots:,}",
         "given at the first attempt": f"{first:.0%}",
         "windows refused": f"{sum(tally.reasons().values()):,}",
-        "movies that give nothing": f"{len(tally.failures)}",
+        "movies that cannot be used": f"{len(evidence.failures)}",
     }
 
 
@@ -140,6 +153,7 @@ def _categories(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def _movies(evidence: Evidence) -> Iterator[dict[str, Any]]:
     tally = evidence.tally
+    given = tally.by("movie")
     for movie in evidence.recipe.movies:
         name = str(movie.name)
         facts = evidence.facts.get(name)
@@ -148,6 +162,8 @@ def _movies(evidence: Evidence) -> Iterator[dict[str, Any]]:
             "path": movie.path,
             "facts": facts,
             "light": _light_of(facts) if facts else "",
+            "bars": facts is not None and facts.active != Box(0, 0, facts.height, facts.width),
+            "share": given.get(name, 0) / max(given.values(), default=1),
             "samples": {
                 category: sum(n for (c, _, m), n in tally.samples.items() if (c, m) == (category, name))
                 for category in movie.categories
@@ -166,18 +182,21 @@ def _light_of(facts: Facts) -> str:
 
 
 def _densities(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    """Where crops lie, one map per size of working frame."""
-    sizes: dict[tuple[int, int], list[tuple[int, int, int, int]]] = {}
+    """Where crops lie, one map per size of working frame, the most frequent first."""
+    sizes: dict[tuple[int, int], list[Box]] = {}
+    active: dict[tuple[int, int], set[Box]] = {}
     for one in evidence.metadata:
         if facts := evidence.facts.get(one["movie"]):
-            size = Geometry.of(facts, evidence.recipe.sampling).upright_size
-            sizes.setdefault(size, []).append(tuple(one["crop"]))
-    for (height, width), crops in sorted(sizes.items(), key=lambda item: -len(item[1])):
-        yield {"size": f"{width}×{height}", "chart": charts.crop_density(crops, height, width), "crops": len(crops)}
+            geometry = Geometry.of(facts, evidence.recipe.sampling)
+            sizes.setdefault(geometry.upright_size, []).append(Box(*one["crop"]))
+            active.setdefault(geometry.upright_size, set()).add(geometry.active)
+    for size, crops in sorted(sizes.items(), key=lambda item: -len(item[1]))[:MAPS]:
+        chart = charts.crop_density(crops, *size, active[size])
+        yield {"size": f"{size[1]}×{size[0]}", "chart": chart, "crops": len(crops)}
 
 
 def _window(refused: Refused) -> dict[str, Any]:
-    pictures = [_inlined(_narrowed(Image.fromarray(end), FRAME_WIDTH // 2), 70) for end in refused.ends or ()]
+    pictures = [inlined(Image.fromarray(end), 70) for end in refused.ends or ()]
     return {**{name: getattr(refused, name) for name in ("movie", "seconds", "reason", "score")}, "pictures": pictures}
 
 
@@ -187,40 +206,14 @@ def _card(evidence: Evidence, sample: Sample) -> dict[str, Any]:
     known = {name: value for name, value in sample.items() if not isinstance(value, Tensor)}
     return {
         **{name: known[name] for name in ("key", "category", "format", "movie", "seconds", "scene_change", "attempt")},
-        "frame": _inlined(_boxed(frame, sample), 78) if frame is not None else None,
-        "gt": _inlined(_narrowed(gt, PATCH_WIDTH), 88),
+        "frame": inlined(boxed(frame, sample["crop"]), 78) if frame is not None else None,
+        "gt": inlined(narrowed(gt, PATCH_WIDTH), 88),
         "gt_size": gt.size,
-        "lq": _inlined(_strip(lq), 90),
+        "lq": inlined(strip(lq), 90),
         "frames": len(lq),
         "lq_size": (lq.shape[-1], lq.shape[-2]),
         "known": {name: _said(value) for name, value in known.items() if name != "__key__"},
     }
-
-
-def _boxed(frame: Plane, sample: Sample) -> Image.Image:
-    image = _narrowed(Image.fromarray(frame), FRAME_WIDTH)
-    scale = image.width / frame.shape[1]
-    top, left, height, width = (round(side * scale) for side in sample["crop"])
-    ImageDraw.Draw(image).rectangle((left, top, left + width - 1, top + height - 1), outline=BOX, width=3)
-    return image
-
-
-def _strip(lq: Tensor) -> Image.Image:
-    """The frames one below the other: the page moves through them."""
-    strip = Image.fromarray(np.concatenate([np.asarray(as_image(frame)) for frame in lq]))
-    return _narrowed(strip, strip.width * WEBP_HEIGHT // max(strip.height, WEBP_HEIGHT))
-
-
-def _narrowed(picture: Image.Image, width: int) -> Image.Image:
-    if picture.width <= width:
-        return picture
-    return picture.resize((width, round(picture.height * width / picture.width)), Image.Resampling.LANCZOS)
-
-
-def _inlined(picture: Image.Image, quality: int) -> dict[str, Any]:
-    file = io.BytesIO()
-    picture.save(file, "webp", quality=quality, method=4)
-    return {"uri": f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}", "size": picture.size}
 
 
 def _said(value: object) -> str:
