@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import pickle
 from collections import Counter
 from typing import Any
@@ -70,6 +72,20 @@ def test_iterating_before_a_fork_does_no_harm(small):
     next(stopped_midway)
     loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=120)
     assert Counter(signatures(loader)) == set_of(small)
+
+
+def test_a_forked_process_may_forget_what_its_parent_was_reading(small):
+    midway = iter(HDRPatchDataset(small))
+    next(midway)
+    cycle: list[Any] = [midway]  # garbage that the child collects: it must not free a decoder whose threads it lacks
+    cycle.append(cycle)
+    child = multiprocessing.get_context("fork").Process(target=gc.collect)
+    del midway, cycle
+    child.start()
+    child.join(60)
+    child.kill()
+    child.join()
+    assert child.exitcode == 0
 
 
 def test_a_dataset_pickles(small):

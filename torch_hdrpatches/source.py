@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -90,6 +92,7 @@ class Source:
         self._index, self._counters, self._threads, self._strict = stream, counters, threads, strict
         self._serial = 0
         self._open()
+        _OPENED.add(self)
 
     def _open(self) -> None:
         self.container = open_container(self.path)
@@ -137,8 +140,9 @@ class Source:
         self.close()
 
     def close(self) -> None:
-        """Free the decoder and the file."""
-        self.container.close()
+        """Free the decoder and the file; in a forked process those of its parent are left alone."""
+        if self not in _INHERITED:
+            self.container.close()
 
     def seek(self, timestamp: int) -> bool:
         """Go to the keyframe at or before ``timestamp`` (time base units); False if the container cannot."""
@@ -235,3 +239,15 @@ class Source:
     def flush(self) -> None:
         """Forget all pictures in the decoder."""
         self.stream.codec_context.flush_buffers()
+
+
+_OPENED: weakref.WeakSet[Source] = weakref.WeakSet()
+_INHERITED: list[Source] = []
+"""Sources that the parent had opened. Freeing their decoders would wait for threads that no fork brings along."""
+
+
+def _keep_what_was_open() -> None:
+    _INHERITED.extend(_OPENED)
+
+
+os.register_at_fork(after_in_child=_keep_what_was_open)
