@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from samples import signatures
 from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
 
 from torch_hdrpatches.dataset import HDRPatchDataset
 from torch_hdrpatches.errors import NoSamplesError
 
+pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata 0.11 calls it
 
-def set_of(recipe: Any, workers: int = 0, start: str | None = None, **options: Any) -> Counter[tuple[str, str, str]]:
-    loader = DataLoader(
-        HDRPatchDataset(recipe, **options), batch_size=None, num_workers=workers, multiprocessing_context=start
-    )
-    return Counter(signatures(loader))
+
+def set_of(
+    recipe: Any, workers: int = 0, start: str | None = None, loader: Any = DataLoader, **options: Any
+) -> Counter[tuple[str, str, str]]:
+    dataset = HDRPatchDataset(recipe, **options)
+    return Counter(signatures(loader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=start)))
 
 
 @pytest.mark.parametrize(("workers", "start"), [(1, "fork"), (2, "fork"), (4, "fork"), (2, "spawn"), (2, "forkserver")])
@@ -28,6 +31,11 @@ def test_the_set_is_the_same_for_any_workers_and_start_method(small, workers, st
     here = set_of(small)
     assert max(here.values()) == 1
     assert set_of(small, workers, start) == here
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_a_stateful_loader_gives_the_same_set(small, workers):
+    assert set_of(small, workers, loader=StatefulDataLoader) == set_of(small)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -104,6 +112,12 @@ def nothing(recipe: Any) -> Any:
 def test_an_epoch_that_gives_nothing_is_an_error_that_says_why(small, workers, start):
     with pytest.raises(NoSamplesError, match="unstable"):
         set_of(nothing(small), workers, start)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_is_told_of_an_empty_epoch_too(small, workers):
+    with pytest.raises(NoSamplesError, match="unstable"):
+        set_of(nothing(small), workers, loader=StatefulDataLoader)
 
 
 def only_in_epoch_1(sample: Any) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import batch_signatures
+from samples import batch_signatures, signatures
 
 from torch_hdrpatches.batching import LAP, Batching, Epoch
 from torch_hdrpatches.cursor import Cursor
@@ -118,6 +119,33 @@ def test_ranks_give_equal_numbers_of_batches_and_share_the_epoch(items, world_si
         assert set(given_out) == everything
     else:
         assert all(len(batch) == batch_size for share in shares for batch in share)
+
+
+class Refuses:
+    """Refuses a share of all samples, each by its key."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, sample: Any) -> bool:
+        return uniform_at("refuses", sample["key"]) >= self.share
+
+    def __repr__(self) -> str:
+        return f"Refuses({self.share})"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_three_ranks_share_the_slots_of_movies_and_give_equal_numbers_of_batches(small, share):
+    small["sampling"] |= {"timestamps_per_movie": 12}
+    dataset = HDRPatchDataset(small, accept=Refuses(share))
+    loaders = [loader_of(dataset, rank=rank, world_size=3) for rank in range(3)]
+    promised = {len(loader) for loader in loaders}
+    shares = [list(loader) for loader in loaders]
+    assert {len(share) for share in shares} == promised
+    kept = [[sample for batch in share for sample in batch if sample["epoch"] == 0] for share in shares]
+    slots = [{(sample["movie"], sample["slot"]) for sample in samples} for samples in kept]
+    assert not any(one & other for one, other in combinations(slots, 2))
+    assert sorted(signatures(chain(*kept))) == sorted(signatures(dataset))
 
 
 @given(st.data())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from samples import batch_signatures
 from torchdata.stateful_dataloader import StatefulDataLoader
 
@@ -50,6 +53,39 @@ def test_killed_at_twenty_steps_and_resumed_with_other_workers(source):
         resumed = loader(workers=step % 4)
         resumed.load_state_dict(json.loads(state))
         assert batch_signatures(resumed) == whole[step:], step
+
+
+def train_until_killed(source: Any, workers: int, diary: str) -> None:
+    """Notes every batch and the state after it, as a training script saves checkpoints."""
+    torch.set_num_threads(1)
+    loader = PatchLoader(source, 2, num_workers=workers, shuffle_runs=2, by_category=True)
+    with Path(diary).open("w", encoding="utf-8") as file:
+        for batch in loader:
+            line = {"batch": batch_signatures([batch])[0], "state": loader.state_dict()}
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+
+def test_killed_with_kill_9_and_resumed_with_other_workers(source, tmp_path):
+    whole = batch_signatures(PatchLoader(source, 2, shuffle_runs=2, by_category=True))
+    for workers, resumed_with, step in ((2, 0, 2), (0, 3, 15)):
+        diary = tmp_path / f"{workers}.jsonl"
+        diary.touch()
+        training = multiprocessing.get_context("spawn").Process(
+            target=train_until_killed, args=(source, workers, str(diary))
+        )
+        training.start()
+        while len(lines := diary.read_text().splitlines()) < step and training.is_alive():
+            time.sleep(0.005)
+        training.kill()  # wherever it is by now: between two batches, or in the midst of one
+        training.join()
+        lines = [line for line in diary.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        assert step <= len(lines)
+        taken, last = len(lines), json.loads(lines[-1])
+        assert [list(map(tuple, json.loads(line)["batch"])) for line in lines] == whole[:taken]
+        loader = PatchLoader(source, 2, num_workers=resumed_with, shuffle_runs=2, by_category=True)
+        loader.load_state_dict(last["state"])
+        assert batch_signatures(loader) == whole[taken:]
 
 
 def test_augmentation_differs_by_epoch_and_not_by_history(source):
