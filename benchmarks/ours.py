@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.workload import Work
-from torch_hdrpatches.export import Job
-from torch_hdrpatches.export import work as write_shards
+from torch_hdrpatches.jobs import Job
+from torch_hdrpatches.jobs import work as write_shards
 from torch_hdrpatches.recipe import Recipe
 from torch_hdrpatches.shards import record
 from torch_hdrpatches.storage import Folder

@@ -6,11 +6,14 @@ import fcntl
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from exports import three_movies, tree
 
+from torch_hdrpatches.export import export
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 
@@ -87,3 +90,23 @@ def clips() -> Path:
     if not folder:
         pytest.skip("HDRPATCHES_CLIPS does not name the folder of clips")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def three_written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The recipe of ``exports.three_movies``, its movies written; ``three`` gives a copy."""
+    return three_movies(tmp_path_factory.mktemp("three"))
+
+
+@pytest.fixture
+def three(three_written: dict[str, Any]) -> dict[str, Any]:
+    """Three small movies, three categories of which two have targets that need several epochs."""
+    return deepcopy(three_written)
+
+
+@pytest.fixture(scope="session")
+def three_whole(three_written: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What an undisturbed serial export of ``three`` leaves."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    export(three_written, folder)
+    return tree(folder)

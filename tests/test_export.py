@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exports import tree
 from samples import signatures
 
 from torch_hdrpatches.dataset import HDRPatchDataset
@@ -15,14 +16,6 @@ from torch_hdrpatches.errors import ExportError, NoSamplesError, ShardError
 from torch_hdrpatches.export import export
 from torch_hdrpatches.manifest import tally_of
 from torch_hdrpatches.reading import read_shards
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes; of the manifest, all but its time."""
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    manifest = json.loads(files["manifest.json"])
-    assert manifest.pop("created")
-    return files | {"manifest.json": json.dumps(manifest).encode()}
 
 
 @pytest.fixture
@@ -85,14 +78,6 @@ def test_targets_are_met_exactly_over_as_many_epochs_as_it_takes(recipe, tmp_pat
     keys = [sample["key"] for sample in read_shards(tmp_path)]
     assert len(keys) == len(set(keys)) == 35
     assert json.loads((tmp_path / "manifest.json").read_text())["epochs"] == 3
-
-
-def test_another_recipe_is_refused_by_name_of_what_differs(recipe, tmp_path, whole):
-    recipe["tonemap"] = {"curve": "hable"}
-    with pytest.raises(ExportError, match=r"tonemap\.curve.*mobius.*hable"):
-        export(recipe, tmp_path / "whole")
-    with pytest.raises(ExportError, match="output"):
-        export(recipe | {"tonemap": {}}, tmp_path / "whole", output="hdr")
 
 
 def test_a_target_that_cannot_be_met_is_an_error_that_says_why(recipe, tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +17,10 @@ from .cli_look import app as looking
 from .demo import make_demo
 from .errors import HDRPatchesError, RecipeError
 from .executors import Executor, processes, serial
-from .export import Job
 from .export import export as export_shards
+from .jobs import Job
 from .manifest import sidecars, tally_of
+from .parts import Part, export_part, finish_parts
 from .progress import watching
 from .recipe import Recipe
 from .report import contact_sheet
@@ -38,6 +41,7 @@ def main() -> None:
     except HDRPatchesError as error:
         _stop(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second one, of the impatient
         _stop("interrupted; the same command goes on where this one stopped", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else DONE)
 
@@ -66,17 +70,37 @@ def export(
     out: Annotated[str, typer.Argument(help="Folder for the shards, or its URL.")],
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
+    part: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only every N-th job, 0/N to N-1/N; then --finish.")
+    ] = None,
+    finish: Annotated[bool, typer.Option("--finish", help="Put in place what the parts have made.")] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Targets may be higher than they were.")] = False,
     log_json: Annotated[
         Path | None, typer.Option(help="A file that progress is added to, a JSON line per event.")
     ] = None,
 ) -> None:
     """Write the stream of a recipe into WebDataset shards; run again to go on."""
-    engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
-    begun = tally_of(out) if sidecars(out) else Tally()
-    with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
-        tally = export_shards(recipe, out, executor=watched.around(engine), limit=limit, progress=watched.committed)
-    _show(tally)
-    if tally.failures:
+    if finish and part:
+        raise RecipeError("--part makes a part and --finish puts all in place: give one of them")
+    if finish:
+        made = finish_parts(recipe, out, limit=limit)
+    else:
+        engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
+        begun = tally_of(out) if sidecars(out) and not part else Tally()
+        with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
+            run = partial(export_part, part=Part.parse(part)) if part else export_shards
+            made = run(
+                recipe,
+                out,
+                executor=watched.around(engine),
+                limit=limit,
+                extend=extend,
+                progress=watched.committed,
+            )
+    _show(made)
+    if part:
+        console.print(f"part {part} waits in {out}; when all have been done: hdrpatches export {recipe} {out} --finish")
+    if made.failures:
         raise typer.Exit(SOME_MOVIES_FAILED)
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -23,7 +23,10 @@ from .errors import WorkerDiedError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-Executor: TypeAlias = Callable[[Callable[[Item], Result], Iterable[Item]], Iterator[tuple[Item, Result]]]
+Given: TypeAlias = Generator[tuple[Item, Result], None, None]
+"""Items and what came of them, as they are done; closing it ends the work."""
+
+Executor: TypeAlias = Callable[[Callable[[Item], Result], Iterable[Item]], Given[Item, Result]]
 """``executor(work, items)`` gives (item, result) in any order, and draws no more items than it can work on."""
 
 ATTEMPTS = 3
@@ -36,7 +39,7 @@ PATIENCE_SECONDS = 1200.0
 log = logging.getLogger(__name__)
 
 
-def serial(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[tuple[Item, Result]]:
+def serial(work: Callable[[Item], Result], items: Iterable[Item]) -> Given[Item, Result]:
     """One after the other, in this process."""
     for item in items:
         yield item, work(item)
@@ -142,7 +145,7 @@ class _Worker(Generic[Item, Result]):
 
 def _in_processes(
     workers: int, patience: float, work: Callable[[Item], Result], items: Iterable[Item]
-) -> Iterator[tuple[Item, Result]]:
+) -> Given[Item, Result]:
     remaining = (_Task(item) for item in items)
     again: deque[_Task[Item]] = deque()
     lost: list[_Task[Item]] = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from .errors import ExportError, MovieError, ShardError
-from .identity import differing, identity_of
+from .errors import MovieError, ShardError
+from .identity import identity_of
 from .recipe import Recipe
 from .shards import FORMAT_VERSION
 from .storage import Folder, Location
@@ -21,6 +21,10 @@ WORK = ".work"
 """Folder of an unfinished export: shards aside, records of finished jobs, and what is being exported."""
 
 
+SIDECARS = "[!.]*/*-[0-9]*.json"
+"""The names of sidecars below an exported folder."""
+
+
 def shard_name(category: str, index: int) -> str:
     """Where a shard lies below the exported folder, without its suffix."""
     return f"{category}/{category}-{index:06d}"
@@ -29,26 +33,6 @@ def shard_name(category: str, index: int) -> str:
 def identity(stream: PatchStream) -> dict[str, Any]:
     """Everything that the bytes of an export depend on."""
     return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.making)}
-
-
-def begin(folder: Folder, stream: PatchStream) -> None:
-    """Claim a folder for an export, or find that it is this export's already.
-
-    Raises:
-        ExportError: if it holds another export; the differing keys are named.
-    """
-    wanted = identity(stream)
-    for name in ("manifest.json", f"{WORK}/export.json"):
-        if folder.exists(name):
-            found = folder.read_json(name)["identity"]
-            if keys := differing(found, wanted):
-                what = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
-                raise ExportError(
-                    f"{folder} holds an export of another recipe; differing: {what}; "
-                    "export into another folder, or bring the recipe back"
-                )
-            return
-    folder.write_json(f"{WORK}/export.json", {"identity": wanted})
 
 
 def recipe_of(location: Location) -> Recipe:
@@ -75,7 +59,7 @@ def manifest_of(location: Location) -> dict[str, Any]:
 def sidecars(location: Location) -> dict[str, dict[str, Any]]:
     """The sidecars of all finished shards, by the shard's name without its suffix, in order."""
     folder, found = Folder.of(location), {}
-    for name in folder.names("[!.]*/*-[0-9]*.json"):
+    for name in folder.names(SIDECARS):
         fields = folder.read_json(name)
         if not isinstance(fields, dict) or "sha256" not in fields:
             raise ShardError(f"{folder.place(name)}: not a sidecar")
@@ -92,6 +76,10 @@ def tally_of(location: Location) -> Tally:
     found = sidecars(location)
     if not found:
         raise ShardError(f"{location}: no finished shards here")
+    return _tally_of_all(found)
+
+
+def _tally_of_all(found: Mapping[str, Mapping[str, Any]]) -> Tally:
     tally, jobs = Tally(), dict[int, Tally]()
     for sidecar in found.values():
         jobs[sidecar["index"]] = Tally.from_json(sidecar["job"])
@@ -109,10 +97,10 @@ def tally_of_shard(sidecar: Mapping[str, Any]) -> Tally:
     )
 
 
-def finish(folder: Folder, stream: PatchStream, epochs: int) -> Tally:
+def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping[str, Sequence[int]]) -> None:
     """Write the indexes, the card, and last the manifest that says: complete."""
-    tally, recipe = tally_of(folder), stream.recipe
-    shards = sidecars(folder)
+    recipe, shards = stream.recipe, sidecars(folder)
+    tally = _tally_of_all(shards)
     for category in recipe.categories:
         _write_wids(folder, category, shards)
     _write_card(folder, recipe, tally)
@@ -132,13 +120,13 @@ def finish(folder: Folder, stream: PatchStream, epochs: int) -> Tally:
                 if sidecar["samples"]
             ],
             "epochs": epochs,
+            "milestones": {name: list(reached) for name, reached in milestones.items()},
             "targets": {name: category.target or 0 for name, category in recipe.categories.items()},
             "samples": {"category": tally.by("category"), "format": tally.by("format"), "movie": tally.by("movie")},
             "rejects": tally.reasons(),
             "tally": tally.to_json(),
         },
     )
-    return tally
 
 
 def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .executors import Executor
-from .export import Job
+from .jobs import Job
 from .plan import Plan
 from .recipe import Recipe
 from .tally import Tally

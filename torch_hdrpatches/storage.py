@@ -117,6 +117,10 @@ class Folder(ABC):
     def remove_tree(self, name: str) -> None:
         """Remove a folder in this one, if there is one, with all that is in it."""
 
+    @abstractmethod
+    def sweep(self) -> None:
+        """Remove what writers left beside that were killed. Only for one who works here alone."""
+
     def write_json(self, name: str, fields: Any) -> None:
         """Write JSON in one piece: keys sorted, so that equal contents are equal bytes."""
         with self.whole_file(name) as file:
@@ -182,6 +186,11 @@ class _LocalFolder(Folder):
         with suppress(FileNotFoundError):
             shutil.rmtree(self.path / name)
 
+    def sweep(self) -> None:
+        for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+            if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name):
+                path.unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True)
 class _StoreFolder(Folder):
@@ -246,6 +255,9 @@ class _StoreFolder(Folder):
         system.invalidate_cache()
         with suppress(FileNotFoundError):
             system.rm(path, recursive=True)
+
+    def sweep(self) -> None:
+        """An upload that was broken off left nothing here."""
 
 
 def _protocols(system: Any) -> tuple[str, ...]:
