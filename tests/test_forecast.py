@@ -80,6 +80,15 @@ def test_slots_that_share_their_frames_are_a_problem(planned):
     )
 
 
+def test_a_threshold_that_the_measure_does_not_use_is_a_problem(planned):
+    def said(**sampling):
+        return any("max_scene_change changes nothing" in problem for problem in planned(sampling=sampling)[1])
+
+    assert said(max_scene_change=30.0)
+    assert not said(max_scene_change=30.0, stability="first_to_last")
+    assert not said()
+
+
 def test_one_movie_under_two_names_is_a_problem(planned, recipe, movies, tmp_path):
     (tmp_path / "again.mkv").write_bytes((movies / "pq.mkv").read_bytes())
     twice = [*recipe["movies"], {"path": str(tmp_path / "again.mkv"), "categories": ["master"]}]

@@ -86,6 +86,7 @@ def test_116_movies_and_four_categories_come_over_without_loss(tmp_path):
     old = old_config()
     recipe = convert(written(tmp_path, old)).recipe
     assert (recipe.sampling.max_scene_change, recipe.sampling.max_attempts) == (45, 10)
+    assert recipe.sampling.stability == "first_to_last"  # what that threshold is of
     assert (recipe.sampling.retry_skip, recipe.sampling.frames, recipe.sampling.jitter) == (60, 7, 0)
     assert {name: category.target for name, category in recipe.categories.items()} == old["category_targets"]
     for name, formats in old["format_config"].items():

@@ -26,6 +26,8 @@ SMOOTH = 2
 """Codes of contrast that a block is given on top of its own: noise in a plain sky is nothing lost."""
 REACH = 4
 """How far they are looked for, in pairs of cells: a tenth of the width of a 16:9 picture."""
+PARTS = 4
+"""How finely, in parts of a cell: what a slow pan moves a block by would look like a change of its light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def leftover(before: Cells, after: Cells) -> Leftover:
     """Match the blocks of each picture of ``after`` in the one of ``before`` at the same place in the sequence."""
     rows, columns = after.shape[1:]
     found = np.empty((4, len(after), (rows // BLOCK) * (columns // BLOCK)), np.int64)
-    _match(_doubled(before), after, _paired(before), _paired(after), _NEAR, found)
+    _match(_doubled(_doubled(before)), after, _paired(before), _paired(after), _NEAR, found)
     # Sixteenths of a code, summed over n cells, or n times that where a mean was taken off: powers of two, so exact.
     n = BLOCK * BLOCK
     return Leftover(found[0] / (16 * n), found[1] / (16 * n * n), found[2] / (16 * n), found[3] / (16 * n * n))
@@ -119,9 +121,9 @@ def _average(luma: Plane, grey: Plane, top: int, left: int, size: int, out: Cell
 
 @compiled
 def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells, near: Cells, found: Sums) -> None:
-    """Look for each block among pairs of cells, then a cell around the best place and its own, then half a cell.
+    """Look for each block among pairs of cells, then a cell around the best place and its own, then parts of a cell.
 
-    ``fine`` are the pictures before, doubled; places in them are even where a cell is.
+    ``fine`` are the pictures before with ``PARTS`` times the rows and columns: a cell is at every ``PARTS``-th place.
     """
     steps, height, width = after.shape
     rows, columns = height // BLOCK, width // BLOCK
@@ -136,19 +138,19 @@ def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells,
                 if dy >= 0 and dx >= 0 and dy + half <= height // 2 and dx + half <= width // 2:
                     cost = _compare(paired_before[step], paired_after[step], dy, dx, y // 2, x // 2, half, 1)[0]
                     if cost < best:
-                        best, v, u = cost, 4 * dy, 4 * dx
-            own = 2 * y, 2 * x
-            best, pattern, shift = _compare(fine[step], after[step], own[0], own[1], y, x, BLOCK, 2)
+                        best, v, u = cost, 2 * PARTS * dy, 2 * PARTS * dx
+            own = PARTS * y, PARTS * x
+            best, pattern, shift = _compare(fine[step], after[step], own[0], own[1], y, x, BLOCK, PARTS)
             place = own
-            for reach in (2, 1):
-                centre = (v, u) if reach == 2 else place
+            for reach in (PARTS, PARTS // 2, 1):
+                centre = (v, u) if reach == PARTS else place
                 for k in range(9):
                     dy, dx = centre[0] + reach * near[k, 0], centre[1] + reach * near[k, 1]
-                    if dy >= 0 and dx >= 0 and dy + 2 * BLOCK <= 2 * height and dx + 2 * BLOCK <= 2 * width:
-                        cost, p, t = _compare(fine[step], after[step], dy, dx, y, x, BLOCK, 2)
+                    if dy >= 0 and dx >= 0 and dy <= PARTS * (height - BLOCK) and dx <= PARTS * (width - BLOCK):
+                        cost, p, t = _compare(fine[step], after[step], dy, dx, y, x, BLOCK, PARTS)
                         if cost < best:
                             best, pattern, shift, place = cost, p, t, (dy, dx)
-            contrast = min(_contrast(fine[step], own[0], own[1], 2), _contrast(after[step], y, x, 1))
+            contrast = min(_contrast(fine[step], own[0], own[1], PARTS), _contrast(after[step], y, x, 1))
             most = contrast // BLOCK**4 + 16 * SMOOTH
             found[0, step, block] = _lost(fine[step], after[step], place[0], place[1], y, x, most)
             found[1, step, block], found[2, step, block], found[3, step, block] = pattern, shift, contrast
@@ -179,7 +181,7 @@ def _lost(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: int
     lost = np.int32(0)
     for row in range(BLOCK):
         for column in range(BLOCK):
-            lost += min(abs(after[y + row, x + column] - before[v + 2 * row, u + 2 * column]), most)
+            lost += min(abs(after[y + row, x + column] - before[v + PARTS * row, u + PARTS * column]), most)
     return lost
 
 

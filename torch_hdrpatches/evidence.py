@@ -209,7 +209,7 @@ def _refused(looked: Examined, movie: str, seconds: float) -> Refused:
         window = looked.movie.window(seconds, looked.cutter.recipe.sampling.frames)
     except WindowError as error:
         return Refused(movie, seconds, error.reason, 0.0, None)
-    stability = looked.stability(window)
+    stability = looked.cutter.stability(window)
     first, last = looked.ends(window)
     return Refused(movie, seconds, stability.reason, stability.score, (_thumbnail(first), _thumbnail(last)))
 

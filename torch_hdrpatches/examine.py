@@ -50,18 +50,6 @@ class Examined:
         )
         return one, other
 
-    def stability(self, window: Window) -> scene.Stability:
-        """What the recipe's measure says of a window."""
-        sampling = self.cutter.recipe.sampling
-        return scene.judge(
-            window.pictures,
-            self.cutter.grey,
-            self.facts.active,
-            sampling.stability,
-            sampling.max_scene_change,
-            sampling.tolerate,
-        )
-
     def cuts(self, seconds: float, pictures: int) -> Iterator[float]:
         """The moment of the cut among so many pictures around ``seconds``, if there is one to be seen."""
         try:
@@ -70,7 +58,7 @@ class Examined:
             return
         cells = cells_of(window.pictures, self.cutter.grey, self.facts.active)
         if scene.kinds(cells)["cut"] >= 1:
-            at = int(np.abs(np.diff(cells.astype(np.int32), axis=0)).sum((1, 2)).argmax())
+            at = int(np.abs(np.diff(cells, axis=0)).sum((1, 2)).argmax())
             yield (window.pts[at] + window.pts[at + 1]) / 2 - self.facts.start
 
     def nits(self, seconds: float, edges: Plane) -> Plane:

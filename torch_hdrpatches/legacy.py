@@ -128,7 +128,11 @@ class _Conversion:
                 self._note(f"base_settings.{name}", value, f"sampling.timestamps_per_movie = {int(value)}")
             elif name in SETTINGS:
                 sampling[SETTINGS[name]] = value
-                self._note(f"base_settings.{name}", value, f"sampling.{SETTINGS[name]} = {value}")
+                became = f"sampling.{SETTINGS[name]} = {value}"
+                if name == "scene_diff_threshold":
+                    sampling["stability"] = "first_to_last"
+                    became += ', with stability = "first_to_last"; without both, every step of a window is looked at'
+                self._note(f"base_settings.{name}", value, became)
             elif name == "lr_versions":
                 sampling["frames"] = frames = max(int(re.sub(r"\D", "", version)) for version in value)
                 fewer = f"; fewer frames are lq[:, 1:-1] when training on {frames}" if len(value) > 1 else ""

@@ -15,6 +15,8 @@ from .storage import is_url
 def problems_of(recipe: Recipe, facts: Mapping[str, Facts]) -> Iterator[str]:
     """Sentences about the movies whose facts are given, by name."""
     sampling, movies = recipe.sampling, [movie for movie in recipe.movies if movie.name in facts]
+    if sampling.stability == "steps" and "max_scene_change" in sampling.model_fields_set:
+        yield 'max_scene_change changes nothing unless stability = "first_to_last"'
     for movie in movies:
         fact = facts[str(movie.name)]
         yield from (f"{movie.name}: {warning}" for warning in fact.warnings)

@@ -21,6 +21,7 @@ from .geometry import Geometry
 from .measures import Measures, measure, sharpness
 from .recipe import Recipe
 from .rng import rng_at, uniform_at
+from .scene import Stability, judge
 from .settings import Format
 from .tonemap import Grader, ToneSettings, peak_nits
 
@@ -123,7 +124,6 @@ class Cutter:
         known_peak, _ = peak_nits(facts.max_cll, facts.mastering_peak)
         self.grey = Grader(tags, facts.bits, ToneSettings(), known_peak).grey
         self.grader = Grader(tags, 16 if self.geometry.is_scaled else facts.bits, settings, peak)
-        is_hdr = tags.transfer in ("pq", "hlg")
         self.tonemap: dict[str, str | float] = {
             "curve": (name_of(making.curve) if making.curve else tone.curve) if is_hdr else "none",
             "peak": float(peak) if is_hdr else 0.0,
@@ -138,6 +138,18 @@ class Cutter:
             "mastering_peak": facts.mastering_peak,
             "max_cll": facts.max_cll,
         }
+
+    def stability(self, window: Window) -> Stability:
+        """What the recipe's measure says of a window."""
+        sampling = self.recipe.sampling
+        return judge(
+            window.pictures,
+            self.grey,
+            self.facts.active,
+            sampling.stability,
+            sampling.max_scene_change,
+            sampling.tolerate,
+        )
 
     def sample(self, window: Window, place: Place, category: str, crop: int, scene_change: float) -> Sample:
         """One sample of a category; ``crop`` counts those that are drawn from this window.

@@ -104,7 +104,7 @@ def _lines(
         "",
         "[sampling]",
         "timestamps_per_movie = 3000     # evenly spaced moments; shorter movies get fewer below",
-        "max_scene_change = 45.0         # refuse a window that a cut or flash goes through",
+        'stability = "steps"             # refuse windows with cuts, flashes, fades, repeated, black or flat pictures',
         "",
         "[tonemap]",
         'curve = "mobius"                # or hable, reinhard, bt2390, bt2446a, gamma, clip, linear, none',

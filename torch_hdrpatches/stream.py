@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from . import scene
 from .curves import UserCurve
 from .degrade import BI, Degrade
 from .errors import MovieError, WindowError
@@ -214,15 +213,7 @@ class PatchStream:
         return moment
 
     def _scene_change(self, window: Window, cutter: Cutter) -> float:
-        sampling = self.recipe.sampling
-        stability = scene.judge(
-            window.pictures,
-            cutter.grey,
-            cutter.facts.active,
-            sampling.stability,
-            sampling.max_scene_change,
-            sampling.tolerate,
-        )
+        stability = cutter.stability(window)
         if stability.reason:
             raise WindowError(stability.reason, f"score {stability.score:.1f}")
         return stability.score
