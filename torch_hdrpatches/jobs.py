@@ -13,7 +13,7 @@ from .storage import Folder
 from .stream import PatchStream
 from .tally import Tally
 
-NOTHING = Contents(samples=0, bytes=0, sha256="", md5="", counts=[], first_key="", last_key="")
+NOTHING = Contents(samples=0, bytes=0, sha256="", md5="", counts=[], first_key="", last_key="", suffixes=[], records=[])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from .rng import rng_at
 from .sample import Transform, name_of
 from .settings import Accept
 from .shards import sample_of, shards_of
+from .storage import located
 from .stream import Outcome
-from .tarindex import REMEDY, Record, index_of
+from .tarindex import REMEDY, Record, index_of, sidecar_of
 
 BLOCK = 8
 """Neighbouring records read together: few enough that memory stays small, enough that disks read in sequence."""
@@ -96,7 +97,7 @@ class ShardDataset(EpochDataset):
         """
         path, numbers = self._block(epoch, position)
         index = index_of(path)
-        with Path(path).open("rb") as file:
+        with _opened(path) as file:
             for number in numbers:
                 record = _record(path, index, int(number))
                 sample = sample_of(record.key, record.read(file))
@@ -154,7 +155,7 @@ def read_shards(
     ``accept`` or ``where`` is found here and now, from the ``.json`` of every record; no picture is decoded for it.
 
     Args:
-        source: an exported folder, one tar, a glob, or a list of these.
+        source: an exported folder, one tar, a glob, or a list of these; paths, or URLs that fsspec opens.
         category, format: only this one.
         accept: bounds of measures as in a recipe's ``[accept]``, e.g. ``{"entropy": 3.0, "clipped": 0.1}``.
         where: ``where(fields) -> bool`` on what the record's ``.json`` says.
@@ -179,7 +180,7 @@ def read_shards(
     chosen = {"format": format or "", "accept": repr(sorted(bounds.items())), "where": name_of(where)}
     everything = format is None and not bounds and where is None
     paths = shards_of(source, category)
-    with ThreadPoolExecutor(8) as threads:  # most of it is waiting for the disk
+    with ThreadPoolExecutor(16) as threads:  # most of it is waiting for the disk or the network
         surveys = tuple(threads.map(partial(_survey, wanted=None if everything else wanted), paths))
     if not any(len(survey.numbers) for survey in surveys):
         raise NoSamplesError(f"none of the records in {len(paths)} shards is wanted: {chosen}")
@@ -191,17 +192,18 @@ def _block_sizes(records: int) -> Numbers:
 
 
 def _survey(path: str, wanted: Where | None) -> _Survey:
-    sidecar, size = _sidecar(path), Path(path).stat().st_size
+    folder, name = located(path)
+    sidecar, size = sidecar_of(path), folder.size(name)
     if sidecar and sidecar["bytes"] != size:
         raise ShardError(f"{path}: has {size} bytes, its sidecar says {sidecar['bytes']}; {REMEDY}")
     identity = sidecar.get("sha256", str(size))
     if sidecar and wanted is None:
         counts: Counter[tuple[str, str]] = Counter()
-        for name, _, count in sidecar["counts"]:
-            counts[name, sidecar["category"]] += count
+        for format, _, count in sidecar["counts"]:
+            counts[format, sidecar["category"]] += count
         return _Survey(path, identity, np.arange(sidecar["samples"]), counts)
     numbers, counts = [], Counter()
-    with Path(path).open("rb") as file:
+    with folder.open(name, ahead=1 << 12) as file:
         for number, record in enumerate(index_of(path)):
             fields = _fields(path, record, record.read(file, "json"))
             if wanted is None or wanted(fields):
@@ -210,11 +212,9 @@ def _survey(path: str, wanted: Where | None) -> _Survey:
     return _Survey(path, identity, np.array(numbers, np.int64), counts)
 
 
-def _sidecar(path: str) -> dict[str, Any]:
-    """What an export wrote beside a shard; empty where there is nothing of the kind."""
-    beside = Path(path).with_suffix(".json")
-    fields = json.loads(beside.read_bytes()) if beside.exists() else {}
-    return fields if {"bytes", "samples", "sha256", "counts", "category"} <= fields.keys() else {}
+def _opened(path: str) -> IO[bytes]:
+    folder, name = located(path)
+    return folder.open(name)
 
 
 def _fields(path: str, record: Record, members: Mapping[str, bytes]) -> Mapping[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from .errors import ShardError
 from .pictures import CODECS, decode, encode
 from .sample import Sample
+from .storage import Folder, is_url
 
 FORMAT_VERSION = 1
 """Of the records; a reader reads its own and all earlier versions."""
@@ -36,6 +37,10 @@ class Contents(TypedDict):
     """[format, movie, samples]"""
     first_key: str
     last_key: str
+    suffixes: list[str]
+    """Of the members of every record."""
+    records: list[str]
+    """``KEY BYTES BYTES ...``, the bytes of each member: tells where each record lies without reading the tar."""
 
 
 class ShardWriter:
@@ -45,7 +50,8 @@ class ShardWriter:
         self._hashing = _HashingFile(file)
         self._tar = tarfile.open(fileobj=self._hashing, mode="w|", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
         self._codec = codec
-        self._keys: list[str] = []
+        self._suffixes: list[str] = []
+        self._records: list[str] = []
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def write(self, sample: Sample) -> None:
@@ -59,20 +65,25 @@ class ShardWriter:
             member = tarfile.TarInfo(f"{key}.{suffix}")
             member.size = len(data)
             self._tar.addfile(member, io.BytesIO(data))
-        self._keys.append(key)
+        if self._records and list(members) != self._suffixes:
+            raise ShardError(f"record {key} has {', '.join(members)}, those before it {', '.join(self._suffixes)}")
+        self._suffixes = list(members)
+        self._records.append(" ".join([key, *(str(len(data)) for data in members.values())]))
         self._counts[format, movie] += 1
 
     def close(self) -> Contents:
         """End the tar, and say what is in it."""
         self._tar.close()
         return Contents(
-            samples=len(self._keys),
+            samples=len(self._records),
             bytes=self._hashing.size,
             sha256=self._hashing.sha256.hexdigest(),
             md5=self._hashing.md5.hexdigest(),
             counts=[[format, movie, count] for (format, movie), count in sorted(self._counts.items())],
-            first_key=self._keys[0],
-            last_key=self._keys[-1],
+            first_key=self._records[0].partition(" ")[0],
+            last_key=self._records[-1].partition(" ")[0],
+            suffixes=self._suffixes,
+            records=self._records,
         )
 
 
@@ -172,7 +183,7 @@ def records(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, bytes]]
 
 
 def shards_of(source: str | Path | Iterable[str | Path], category: str | None = None) -> tuple[str, ...]:
-    """The tars of an exported folder, a glob, one tar, or a list of these, sorted within each.
+    """The tars of an exported folder, a glob, one tar, or a list of these, sorted within each; paths or URLs.
 
     Raises:
         ShardError: if there are none.
@@ -181,7 +192,9 @@ def shards_of(source: str | Path | Iterable[str | Path], category: str | None = 
     found: list[str] = []
     for one in sources:
         path = Path(one)
-        if path.is_dir():
+        if isinstance(one, str) and is_url(one):
+            found += _shards_at(one, category)
+        elif path.is_dir():
             found += sorted(str(tar) for tar in path.glob(f"{category or '*'}/*.tar")) or sorted(
                 str(tar) for tar in path.glob("*.tar")
             )
@@ -196,3 +209,18 @@ def shards_of(source: str | Path | Iterable[str | Path], category: str | None = 
             f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else "")
         )
     return tuple(found)
+
+
+def _shards_at(url: str, category: str | None) -> list[str]:
+    if url.endswith(".tar") and not set(url) & set("*?["):
+        return [url]
+    parts = url.split("/")
+    fixed = next((number for number, part in enumerate(parts) if number > 2 and set(part) & set("*?[")), len(parts))
+    folder, pattern = Folder.of("/".join(parts[:fixed])), "/".join(parts[fixed:])
+    if pattern:
+        names = folder.names(pattern)
+    elif folder.exists("manifest.json"):  # not every store can list what is in it
+        names = [shard["name"] for shard in folder.read_json("manifest.json")["shards"]]
+    else:
+        names = folder.names(f"{category or '[!.]*'}/*.tar") or folder.names("*.tar")
+    return [folder.place(name) for name in names]

@@ -49,6 +49,14 @@ def file_system(url: str) -> tuple[Any, str]:
         raise StorageError(f"{url}: {error}") from None
 
 
+def located(location: str) -> tuple[Folder, str]:
+    """The folder of a file, and its name in it."""
+    if not is_url(location):
+        return Folder.of(Path(location).parent), Path(location).name
+    parent, _, name = location.rpartition("/")
+    return Folder.of(parent), name
+
+
 class Folder(ABC):
     """A folder. Names in it are relative, with ``/`` between their parts; a file that is missing is FileNotFoundError.
 
@@ -95,8 +103,8 @@ class Folder(ABC):
         """Bytes of a file."""
 
     @abstractmethod
-    def open(self, name: str) -> IO[bytes]:
-        """A file for reading; it can be sought."""
+    def open(self, name: str, ahead: int = 1 << 22) -> IO[bytes]:
+        """A file for reading; it can be sought. From a store, so many bytes are read beyond those asked for."""
 
     @abstractmethod
     def whole_file(self, name: str) -> AbstractContextManager[IO[bytes]]:
@@ -158,7 +166,7 @@ class _LocalFolder(Folder):
     def size(self, name: str) -> int:
         return (self.path / name).stat().st_size
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str, ahead: int = 0) -> IO[bytes]:
         return (self.path / name).open("rb")
 
     @contextmanager
@@ -228,9 +236,9 @@ class _StoreFolder(Folder):
         system.invalidate_cache()
         return int(system.size(path))
 
-    def open(self, name: str) -> IO[bytes]:
+    def open(self, name: str, ahead: int = 1 << 22) -> IO[bytes]:
         system, path = file_system(self.place(name))
-        file: IO[bytes] = system.open(path, "rb")
+        file: IO[bytes] = system.open(path, "rb", block_size=ahead, cache_type="readahead")
         return file
 
     @contextmanager
