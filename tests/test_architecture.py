@@ -15,9 +15,8 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 # From the ground up.
 FLOORS = (
     "_testing_scenery augment color errors frames jit logs memory packets rng terminal watchdog workers",
-    "_testing_signal blocks charts container crop cursor curves executors measures metadata planes png "
-    "storage taps tarindex",
-    "_testing_paint degrade pictures resample scene source tables",
+    "_testing_signal blocks charts container crop cursor curves executors measures metadata planes png storage taps",
+    "_testing_paint degrade pictures resample scene source tables tarindex",
     "_testing_picture compression corrupt kernel settings stretch survey",
     "facts recipe testing tonemap",
     "counting demo factcache geometry plan seeking toml verdict",

@@ -203,7 +203,7 @@ def _survey(path: str, wanted: Where | None) -> _Survey:
             counts[format, sidecar["category"]] += count
         return _Survey(path, identity, np.arange(sidecar["samples"]), counts)
     numbers, counts = [], Counter()
-    with folder.open(name, ahead=1 << 12) as file:
+    with folder.open(name, ahead=0) as file:
         for number, record in enumerate(index_of(path)):
             fields = _fields(path, record, record.read(file, "json"))
             if wanted is None or wanted(fields):

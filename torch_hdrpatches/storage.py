@@ -238,7 +238,8 @@ class _StoreFolder(Folder):
 
     def open(self, name: str, ahead: int = 1 << 22) -> IO[bytes]:
         system, path = file_system(self.place(name))
-        file: IO[bytes] = system.open(path, "rb", block_size=ahead, cache_type="readahead")
+        kind = "readahead" if ahead else "none"
+        file: IO[bytes] = system.open(path, "rb", block_size=ahead or 1, cache_type=kind)
         return file
 
     @contextmanager
