@@ -215,10 +215,9 @@ class _StoreFolder(Folder):
         return f"{self.url}/{name}" if name else self.url
 
     def names(self, pattern: str) -> list[str]:
-        system, root = file_system(self.url)
-        system.invalidate_cache()  # others write too
+        system, root = _fresh(self.url)
         parts = pattern.split("/")
-        fixed = next(number for number, part in enumerate(parts) if set(part) & set("*?["))
+        fixed = next((number for number, part in enumerate(parts) if set(part) & set("*?[")), len(parts) - 1)
         found = []
         for path in system.find("/".join([root.rstrip("/"), *parts[:fixed]])):
             name = PurePosixPath(path).relative_to(root)
@@ -227,46 +226,50 @@ class _StoreFolder(Folder):
         return sorted(found)
 
     def exists(self, name: str) -> bool:
-        system, path = file_system(self.place(name))
-        system.invalidate_cache()
+        system, path = _fresh(self.place(name))
         return bool(system.isfile(path))
 
     def size(self, name: str) -> int:
-        system, path = file_system(self.place(name))
-        system.invalidate_cache()
+        system, path = _fresh(self.place(name))
         return int(system.size(path))
 
     def open(self, name: str, ahead: int = 1 << 22) -> IO[bytes]:
-        system, path = file_system(self.place(name))
+        system, path = _fresh(self.place(name))
         kind = "readahead" if ahead else "none"
         file: IO[bytes] = system.open(path, "rb", block_size=ahead or 1, cache_type=kind)
         return file
 
     @contextmanager
     def whole_file(self, name: str) -> Iterator[IO[bytes]]:
-        system, path = file_system(self.place(name))
+        system, path = _fresh(self.place(name))
         with tempfile.NamedTemporaryFile(prefix="hdrpatches-") as spool:
             yield spool
             spool.flush()
             system.put_file(spool.name, path)
 
     def move(self, source: str, target: str) -> None:
-        system, path = file_system(self.place(source))
+        system, path = _fresh(self.place(source))
         system.mv(path, file_system(self.place(target))[1])
 
     def remove(self, name: str) -> None:
-        system, path = file_system(self.place(name))
+        system, path = _fresh(self.place(name))
         with suppress(FileNotFoundError):
             system.rm_file(path)
 
     def remove_tree(self, name: str) -> None:
-        system, path = file_system(self.place(name))
-        system.invalidate_cache()
+        system, path = _fresh(self.place(name))
         with suppress(FileNotFoundError):
             system.rm(path, recursive=True)
 
     def sweep(self) -> None:
         """An upload that was broken off left nothing here."""
+
+
+def _fresh(url: str) -> tuple[Any, str]:
+    """``file_system`` without the listings that fsspec keeps: others write there too."""
+    system, path = file_system(url)
+    system.invalidate_cache()
+    return system, path
 
 
 def _protocols(system: Any) -> tuple[str, ...]:
