@@ -9,7 +9,7 @@ from .counting import CountingReader
 from .errors import DamagedMovieError, WindowError
 from .facts import Facts, probe
 from .frames import Window
-from .memory import give_back
+from .memory import prepare_for
 from .planes import layout_of, planes_of
 from .seeking import SeekingReader
 from .source import Counters, Source, Timed
@@ -38,6 +38,7 @@ class Movie:
         self.facts = facts
         self.counters = Counters()
         self._call: Watched[list[Timed]] | None = None
+        prepare_for((facts.codec, facts.height, facts.width, facts.bits, facts.chroma))
         self._source = Source(path, facts.stream, self.counters, threads=threads, strict=True)
         try:
             self._reader = (SeekingReader if self._source.timed else CountingReader)(self._source, facts, self.counters)
@@ -59,7 +60,6 @@ class Movie:
         """Free the decoder and the file."""
         if not (self._call and self._call.is_running):  # what a hanging decoder holds cannot be freed
             self._source.close()
-            give_back()
 
     def _watched(self, call: Callable[[], list[Timed]]) -> list[Timed]:
         self._call = Watched(call)
