@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -50,11 +52,14 @@ class Geometry:
         return self.working[::-1] if self.rotation % 180 else self.working
 
     def region(self, pictures: Sequence[Planes], box: Box, tags: ColorTags) -> tuple[Sequence[Planes], Box]:
-        """The pictures to convert and where in them ``box`` lies, not yet upright; scaled only inside the box."""
+        """The pictures to convert and where in them ``box`` lies, not yet upright.
+
+        Those that have to be scaled are so only inside the box, each time that they are asked for.
+        """
         lying = self._lying(box)
         if not self.is_scaled:
             return pictures, lying
-        scaled = [resample(picture, lying, self.working, tags) for picture in pictures]
+        scaled = _Scaled(pictures, partial(resample, box=lying, working=self.working, tags=tags))
         return scaled, Box(0, 0, lying.height, lying.width)
 
     def decoded_box(self, box: Box) -> Box:
@@ -67,6 +72,20 @@ class Geometry:
     def upright(self, patches: Plane) -> Plane:
         """Turn (T, h, w, 3) patches upright."""
         return np.ascontiguousarray(np.rot90(patches, -self.rotation // 90, axes=(1, 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaled(Sequence[Planes]):
+    """Pictures that are scaled one at a time, when they are asked for: they never fill the caches all together."""
+
+    pictures: Sequence[Planes]
+    scale: Callable[[Planes], Planes]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.scale(self.pictures[index])
 
 
 def turn(box: Box, height: int, width: int, clockwise: int) -> Box:

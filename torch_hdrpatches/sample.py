@@ -224,6 +224,8 @@ class Cutter:
         self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]
     ) -> tuple[dict[str, Tensor], Measures]:
         pictures, region = self.geometry.region(window.pictures, box, self.facts.tags)
+        if self.making.output == "both":
+            pictures = list(pictures)  # scaled once, used twice
         tensors: dict[str, Tensor] = {}
         patches: dict[str, Plane] = {}
         if self.making.output != "hdr":
