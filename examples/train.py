@@ -1,4 +1,4 @@
-"""Train a small network on the live stream: the loss falls within two minutes on a CPU.
+"""Train a small network on the live stream: the loss falls within a minute on a CPU.
 
     python examples/train.py
 
@@ -53,7 +53,7 @@ def main() -> None:
         loader = PatchLoader(HDRPatchDataset(recipe), batch_size=8, num_workers=1, drop_last=True)
         model = SmallVSR()
         optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-        for epoch in range(8):
+        for epoch in range(4):
             losses = []
             for batch in loader:
                 lq, gt = batch["lq"].float() / 255, batch["gt"].float() / 255
