@@ -30,7 +30,7 @@ NAVIGATION = {
     "Recipe": "recipe.md",
     "Look before you export": "looking.md",
     "Training": "training.md",
-    "Experiments": "experiments.md",
+    "Export": "export.md",
     "Clusters": "cluster.md",
     "Colour": "colour.md",
     "Scene stability": "scene-stability.md",
@@ -83,7 +83,9 @@ def _table(fields: dict[str, FieldInfo]) -> str:
     rows = ["| setting | what it may be | when absent | meaning |", "|---|---|---|---|"]
     for name, field in fields.items():
         meaning = (field.description or "The seed of all random numbers.").replace("``", "`").replace("\n", " ")
-        rows.append(f"| `{name}` | {_kind(field)} | {_default(field)} | {meaning.replace('|', chr(92) + '|')} |")
+        rows.append(
+            f"| `{name}`{{ .setting }} | {_kind(field)} | {_default(field)} | {meaning.replace('|', chr(92) + '|')} |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -105,6 +107,8 @@ def _type(kind: Any) -> str:
         return ", ".join(f'`"{value}"`' for value in arguments)
     if origin is types.UnionType or str(origin) == "typing.Union":
         return " or ".join(_type(one) for one in arguments if one is not type(None))
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return f"list of {_type(arguments[0])}"
     if origin is tuple:
         return "[" + ", ".join(_type(one) for one in arguments) + "]"
     if origin is dict:
