@@ -78,8 +78,8 @@ def killed(recipe: Path, folder: Path, workers: int, files: int, seconds: float)
     return "killed with the manifest there" if (folder / "manifest.json").exists() else f"killed with {tars:2d} shards"
 
 
-def kill_rounds(rounds: int, workers: int = 2) -> Counter[str]:
-    """Try this many rounds; at what moments kills came, counted.
+def kill_rounds(rounds: range, workers: int = 2) -> Counter[str]:
+    """Try these rounds; at what moments kills came, counted.
 
     Raises:
         AssertionError: naming the round, if one broke a promise.
@@ -90,7 +90,7 @@ def kill_rounds(rounds: int, workers: int = 2) -> Counter[str]:
         recipe.write_text(json.dumps(three_movies(Path(scratch))))
         finished(recipe, Path(scratch) / "whole", 1)
         whole = tree(Path(scratch) / "whole")
-        for number in range(rounds):
+        for number in rounds:
             rng = rng_at("kill", number)
             for _ in range(1 + (number % 4 == 3)):
                 files = int(rng.integers(1, len(whole) + 1))
@@ -104,10 +104,11 @@ def kill_rounds(rounds: int, workers: int = 2) -> Counter[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
     start = time.monotonic()
-    found = kill_rounds(arguments.rounds, arguments.workers)
+    found = kill_rounds(range(arguments.first, arguments.first + arguments.rounds), arguments.workers)
     print(f"{arguments.rounds} rounds in {time.monotonic() - start:.0f} s, every folder as if nothing had happened:")
     for what, count in sorted(found.items()):
         print(f"{count:6d} {what}")
