@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -32,6 +36,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 def main() -> None:
     """Run a command; errors of this package become one line and an exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it is ignored below nohup, say
+        signal.signal(signal.SIGINT, _once())
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
@@ -41,9 +47,24 @@ def main() -> None:
     except HDRPatchesError as error:
         _stop(str(error), FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the second one, of the impatient
-        _stop("interrupted; the same command goes on where this one stopped", INTERRUPTED)
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # as typer says it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _stop("interrupted; the same export command goes on where this one stopped", INTERRUPTED)
     sys.exit(code if isinstance(code, int) else DONE)
+
+
+def _once() -> Callable[[int, FrameType | None], None]:
+    """A handler of Ctrl-C for the impatient: presses within a second of another are one."""
+    pressed = -math.inf
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        before, pressed = pressed, time.monotonic()
+        if pressed - before > 1.0:
+            raise KeyboardInterrupt
+
+    return interrupt
 
 
 def _stop(message: str, code: int) -> None:
