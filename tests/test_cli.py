@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from torch_hdrpatches.frames import ColorTags
+from torch_hdrpatches.testing import MovieSpec, write_movie
+
 
 def hdrpatches(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch_hdrpatches.cli", *map(str, arguments)]
@@ -87,8 +90,22 @@ def test_probe_says_what_a_movie_is_and_refuses_what_is_none(movies, tmp_path):
     (tmp_path / "bad.mkv").write_bytes(b"nothing")
     probed = hdrpatches("probe", movies / "pq.mkv", tmp_path / "bad.mkv")
     assert probed.returncode == 3
-    assert "usable" in probed.stdout
-    assert "refused" in probed.stdout
+    assert "1 usable, 1 refused" in probed.stdout
+    assert "Traceback" not in probed.stdout + probed.stderr
+
+
+def test_probe_tells_programs_what_is_usable_with_an_assumption(tmp_path):
+    unknown = ColorTags("unknown", "unknown", "unknown", "tv")
+    write_movie(tmp_path / "untagged.mkv", MovieSpec(height=96, width=128, frames=9, tags=unknown))
+    write_movie(tmp_path / "tagged.mkv", MovieSpec(height=96, width=128, frames=9))
+    constant = ColorTags("unknown", "unknown", "bt2020c", "tv")
+    write_movie(tmp_path / "constant.mkv", MovieSpec(height=96, width=128, frames=9, tags=constant))
+    probed = hdrpatches("probe", "--json", *sorted(tmp_path.iterdir()))
+    found = json.loads(probed.stdout)
+    assert [one["status"] for one in found] == ["refused", "usable", "usable with assume"]
+    assert "BT.2020 constant luminance" in found[0]["verdict"]
+    assert found[1]["facts"]["tags"]["transfer"] == "pq"
+    assert 'assume = { transfer = "pq"' in found[2]["remedy"]
 
 
 def test_preview_draws_a_contact_sheet_of_a_recipe(recipe_file, tmp_path):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import pickle
 import struct
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +18,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
+from PIL import Image
 
 from torch_hdrpatches.crop import EDGE, active_area
 from torch_hdrpatches.errors import (
@@ -24,8 +30,10 @@ from torch_hdrpatches.errors import (
     UnsupportedMovieError,
     UntaggedMovieError,
 )
-from torch_hdrpatches.facts import Facts, probe
+from torch_hdrpatches.facts import Facts, _dolby_vision, probe
 from torch_hdrpatches.frames import Box, ColorTags
+from torch_hdrpatches.metadata import Metadata, _dolby_profile
+from torch_hdrpatches.source import Counters, Source
 from torch_hdrpatches.testing import HDR10, HLG, SDR, MovieSpec, write_movie
 
 SMALL = replace(HDR10, height=180, width=320, frames=24, crf=30)
@@ -227,14 +235,98 @@ def test_light_levels_of_zero_are_unknown(tmp_path):
     assert facts.mastering_peak == 1000.0
 
 
+def with_streams(path: Path, *sources: Path, cover: int = -1) -> Path:
+    """One file with the video of several; the one numbered ``cover`` is a cover picture."""
+    with ExitStack() as stack:
+        target = stack.enter_context(av.open(str(path), "w"))
+        containers = [stack.enter_context(av.open(str(source))) for source in sources]
+        streams = [target.add_stream_from_template(container.streams.video[0]) for container in containers]
+        if cover >= 0:
+            streams[cover].disposition = Disposition.attached_pic
+        for container, stream in zip(containers, streams, strict=True):
+            for packet in container.demux(container.streams.video[0]):
+                if packet.size:
+                    packet.stream = stream
+                    target.mux(packet)
+    return path
+
+
+def test_of_several_video_streams_the_largest_is_used_and_the_others_are_told(tmp_path):
+    small = write_movie(tmp_path / "small.mkv", replace(SMALL, height=96, width=128))
+    large = write_movie(tmp_path / "large.mkv", SMALL)
+    facts = probe(str(with_streams(tmp_path / "both.mkv", small, large)))
+    assert (facts.stream, facts.width) == (1, 320)
+    assert "it has other video streams (0); stream 1 is used" in facts.warnings
+
+
+def test_a_cover_picture_is_no_movie(tmp_path):
+    movie = write_movie(tmp_path / "movie.mp4", SMALL)
+    cover = encoded(tmp_path / "cover.mkv", "mjpeg", "yuvj420p", {}, frames=1)
+    both = with_streams(tmp_path / "both.mp4", cover, movie, cover=0)
+    with av.open(str(both)) as container:
+        assert sorted(stream.codec_context.name for stream in container.streams.video) == ["hevc", "mjpeg"]
+    facts = probe(str(both))
+    assert (facts.codec, facts.width, facts.warnings) == ("hevc", 320, ())
+
+
+def rpu(profile: int, *, full_range: int = 0, vdr_bits: int = 12, enhancement: int = 0, no_residual: int = 0) -> bytes:
+    """FFmpeg's AVDOVIMetadata as far as its AVDOVIRpuDataHeader, which begins at byte 24."""
+    header = (2, 18, profile, 0, 0, 0, 23, 1, full_range, 10, 10, vdr_bits, 0, enhancement, no_residual)
+    return struct.pack("<Q16xBxH13B", 24, *header)
+
+
+@pytest.mark.parametrize(
+    ("payload", "profile"),
+    [
+        (b"", 0),
+        (rpu(0, full_range=1), 5),
+        (rpu(0), 4),
+        (rpu(1, enhancement=1), 7),
+        (rpu(1, enhancement=1, vdr_bits=10), 4),
+        (rpu(1, enhancement=1, no_residual=1), 8),
+        (rpu(1), 8),
+    ],
+)
+def test_dolby_vision_profiles_are_told_apart_by_their_headers(payload, profile):
+    assert _dolby_profile(payload) == profile
+
+
+@pytest.mark.parametrize(
+    ("codec", "found", "transfer", "profile"),
+    [
+        ("libx265", 0, "pq", ""),
+        ("libx265", 7, "pq", "7"),
+        ("libx265", 8, "pq", "8.1"),
+        ("libx265", 8, "bt709", "8.2"),
+        ("libx265", 8, "hlg", "8.4"),
+        ("libsvtav1", 8, "pq", "10.1"),
+        ("libsvtav1", 8, "hlg", "10.4"),
+        ("libx265", 5, "unknown", "refused: 5"),
+        ("libx265", 4, "pq", "refused: 4"),
+        ("libsvtav1", 5, "unknown", "refused: 10.0"),
+    ],
+)
+def test_dolby_vision_with_a_base_layer_is_used_and_without_is_refused(tmp_path, codec, found, transfer, profile):
+    path = str(encoded(tmp_path / "a.mp4", codec, "yuv420p10le", {}, frames=3))
+    metadata = Metadata({"transfer": transfer}, 0.0, 0.0, 0.0, found, hdr10_plus=False, warnings=())
+    with Source(path, None, Counters(), threads=1, strict=False) as source:
+        if profile.startswith("refused"):
+            with pytest.raises(UnsupportedMovieError, match=f"profile {profile[9:]} has no HDR10.*apply_dolbyvision"):
+                _dolby_vision(path, source, metadata)
+        else:
+            assert _dolby_vision(path, source, metadata) == profile
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
-def encoded(path: Path, codec: str, pixel_format: str, options: dict[str, str], **muxing: str) -> Path:
+def encoded(
+    path: Path, codec: str, pixel_format: str, options: dict[str, str], frames: int = 12, **muxing: str
+) -> Path:
     with av.open(str(path), "w", options=muxing) as container:
         stream = container.add_stream(codec, rate=24, options=options)
         stream.width, stream.height, stream.pix_fmt = 320, 180, pixel_format
-        for number in range(12):
+        for number in range(frames):
             frame = av.VideoFrame(320, 180, "gray")
             for plane in frame.planes:
                 plane.update(bytes([number * 7 % 256]) * plane.buffer_size)
@@ -293,10 +385,131 @@ def test_what_is_no_movie_is_refused_with_the_reason(tmp_path):
         assert error.value.path == str(tmp_path / name)
 
 
-@pytest.mark.parametrize("path", ["http://127.0.0.1:9/a.mkv", "concat:a.mkv|b.mkv", "pipe:0", "lavfi:color", "a\0b"])
+@pytest.mark.parametrize(
+    "path",
+    ["http://127.0.0.1:9/a.mkv", "concat:a.mkv|b.mkv", "pipe:0", "lavfi:color", "data:video/mp4;base64,AA", "a\0b"],
+)
 def test_only_files_are_opened(path):
     with pytest.raises(MovieOpenError):
         probe(path)
+
+
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{0}\n#EXT-X-ENDLIST\n",
+    "concat": "ffconcat version 1.0\nfile '{0}'\n",
+    "dash": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
+    'mediaPresentationDuration="PT1S"><Period><AdaptationSet mimeType="video/mp4"><Representation id="0" '
+    'bandwidth="1"><BaseURL>{0}</BaseURL></Representation></AdaptationSet></Period></MPD>',
+    "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+    "imf": '<?xml version="1.0"?><AssetMap xmlns="http://www.smpte-ra.org/schemas/429-9/2007/AM">'
+    "<Path>{0}</Path></AssetMap>",
+}
+SUFFIXES = {"hls": "m3u8", "concat": "ffconcat", "dash": "mpd", "sdp": "sdp", "imf": "xml"}
+
+
+@contextmanager
+def opened(*paths: Path) -> Iterator[Callable[[], bool]]:
+    """Tells whether any of these files has been opened since, by Linux's inotify."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_NONBLOCK)
+    for path in paths:
+        assert libc.inotify_add_watch(watch, os.fsencode(path), 0x20) >= 0  # IN_OPEN
+
+    def any_opened() -> bool:
+        try:
+            return bool(os.read(watch, 4096))
+        except BlockingIOError:
+            return False
+
+    try:
+        yield any_opened
+    finally:
+        os.close(watch)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify is Linux's")
+@pytest.mark.parametrize("kind", PLAYLISTS)
+@pytest.mark.parametrize("disguised", [False, True])
+def test_a_playlist_opens_nothing_else(tmp_path, kind, disguised):
+    target = write_movie(tmp_path / "target.mp4", replace(SMALL, frames=9))
+    playlist = tmp_path / f"movie.{'mkv' if disguised else SUFFIXES[kind]}"
+    playlist.write_text(PLAYLISTS[kind].format(target))
+    with opened(target) as was_opened:
+        target.read_bytes()
+        assert was_opened(), "the watch does not work"
+        with pytest.raises(DamagedMovieError, match="no movie"):
+            probe(str(playlist))
+        assert not was_opened()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify is Linux's")
+def test_a_movie_that_says_its_pictures_are_in_another_file_opens_nothing_else(tmp_path):
+    target = write_movie(tmp_path / "target.mov", replace(SMALL, frames=9))
+    data = target.read_bytes()
+    at = data.index(b"dref") - 4
+    size = int.from_bytes(data[at : at + 4], "big")
+    assert data[at + 16 : at + 28] == struct.pack(">I4sI", 12, b"url ", 1)  # here, says its flag
+    # Its entry becomes an alias to target.mov, in FFmpeg's eyes too; the pictures are cut off.
+    alias = bytearray(150)
+    name = target.name.encode()
+    alias[10 : 11 + len(name)] = bytes([len(name)]) + name
+    path = str(target).encode()
+    alias += struct.pack(">hH", 2, len(path)) + path + bytes(len(path) % 2) + struct.pack(">hH", -1, 0)
+    entry = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + bytes(alias)
+    changed = bytearray(data[: at + 16] + entry + data[at + 28 :])
+    grown = len(entry) - 12
+    place = 0
+    for parent in (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"dref"):
+        place = changed.index(parent, place)
+        length = int.from_bytes(changed[place - 4 : place], "big")
+        changed[place - 4 : place] = (length + grown).to_bytes(4, "big")
+    assert size < length + grown
+    movie = tmp_path / "movie.mov"
+    movie.write_bytes(changed)
+    with opened(target) as was_opened:
+        with av.open(str(movie), options={"enable_drefs": "1", "use_absolute_path": "1"}):
+            assert was_opened(), "it refers to nothing"
+        with pytest.raises(DamagedMovieError):
+            probe(str(movie))
+        assert not was_opened()
+
+
+def test_a_name_with_a_pattern_is_no_image_sequence(tmp_path):
+    for number in range(3):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{number:03d}.png")
+    with pytest.raises(MovieOpenError, match="No such file"):
+        probe(str(tmp_path / "%03d.png"))
+    with pytest.raises(DamagedMovieError, match="no movie"):
+        probe(str(tmp_path / "000.png"))
+
+
+@pytest.mark.parametrize("claimed", [(65535, 65535), (16, 16)])
+def test_a_size_that_a_header_claims_is_not_believed(tmp_path, claimed):
+    path = write_movie(tmp_path / "a.mp4", replace(SMALL, frames=9))
+    data = path.read_bytes()
+    at = data.index(b"hvc1", data.index(b"stsd")) + 28
+    assert struct.unpack_from(">2H", data, at) == (320, 180)
+    path.write_bytes(data[:at] + struct.pack(">2H", *claimed) + data[at + 4 :])
+    facts = probe(str(path))
+    assert (facts.width, facts.height) == (320, 180)
+
+
+def test_a_duration_that_a_header_claims_is_not_believed(tmp_path):
+    path = write_movie(tmp_path / "a.mkv", replace(SMALL, frames=24))
+    data = path.read_bytes()
+    at = data.index(b"\x44\x89\x88") + 3  # Duration, of eight bytes, in milliseconds
+    assert struct.unpack_from(">d", data, at)[0] == pytest.approx(1000, abs=2)
+    path.write_bytes(data[:at] + struct.pack(">d", 3.6e9) + data[at + 8 :])
+    facts = probe(str(path))
+    assert facts.duration == pytest.approx(1.0, abs=0.05)
+    assert ["promises 3600000.0 s, but it holds 1.0 s" in warning for warning in facts.warnings] == [True]
+
+
+def test_a_movie_without_a_decoder_is_refused_and_the_codec_is_named(tmp_path):
+    path = write_movie(tmp_path / "a.mp4", replace(SMALL, frames=9))
+    path.write_bytes(path.read_bytes().replace(b"hvc1", b"zzzz"))
+    with pytest.raises(UnsupportedMovieError, match=r"no decoder.*zzzz"):
+        probe(str(path))
 
 
 def test_a_file_name_is_never_taken_for_anything_else(tmp_path, monkeypatch):

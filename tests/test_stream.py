@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from samples import digest, signatures
 
 from torch_hdrpatches.crop import random_box
-from torch_hdrpatches.errors import MovieError, RecipeError
+from torch_hdrpatches.errors import MovieError, MovieOpenError, RecipeError
 from torch_hdrpatches.frames import Box
 from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sample import weighted_choice
@@ -153,6 +154,23 @@ def test_a_bad_movie_costs_that_movie_only(recipe, tmp_path):
     assert len(failed) == 9
     assert all(isinstance(outcome.failure, MovieError) and not outcome.samples for outcome in failed)
     assert all(outcome.failure is None and outcome.samples for outcome in given if outcome.movie != "bad")
+
+
+def test_a_movie_that_vanishes_while_it_is_read_costs_what_is_left_of_it(recipe, tmp_path):
+    path = tmp_path / "gone.mkv"
+    shutil.copy(recipe["movies"][0]["path"], path)
+    recipe["movies"][0] |= {"path": str(path), "name": "gone", "timestamps": 24}
+    stream = PatchStream(recipe)
+    first, *others = [run for run in stream.plan.runs if run.name == "gone"]
+    assert all(outcome.samples for outcome in stream.run(0, first) if not outcome.rejects)
+    path.unlink()
+    for run in others:
+        for outcome in stream.run(0, run):
+            assert isinstance(outcome.failure, MovieOpenError)
+            assert "gone.mkv: cannot be opened (No such file" in str(outcome.failure)
+    left = [outcome for run in stream.plan.runs if run.name != "gone" for outcome in stream.run(0, run)]
+    assert left
+    assert not any(outcome.failure for outcome in left)
 
 
 def test_only_the_degradation_changes_when_only_the_degradation_is_changed(recipe):

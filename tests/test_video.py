@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import pickle
 import random
 from dataclasses import asdict, dataclass, field, replace
@@ -65,6 +66,7 @@ CASES = {
     "h264-open-gop-mp4": Case(".mp4", H264),
     "h264-open-gop-ts": Case(".ts", H264, rounding=MS),
     "h264-raw": Case(".264", H264),
+    "h264-without-pts-avi": Case(".avi", H264),
     "h264-vfr-mp4": Case(".mp4", replace(H264, pts=UNEVEN, time_base=Fraction(1, 100))),
     "h264-edit-list-mp4": Case(".mp4", replace(H264, start=Fraction(-11, 24)), first=11),
 }
@@ -149,6 +151,37 @@ def test_a_window_does_not_depend_on_those_before_it(written, name):
         order = random.Random(seed).choices(times, k=20)
         with open_movie(path, facts=facts) as movie:
             assert [digests(movie.window(seconds)) for seconds in order] == [alone[seconds] for seconds in order]
+
+
+@pytest.mark.parametrize("spec", [HEVC, H264])
+def test_pictures_with_one_time_stamp_come_in_the_order_of_the_decoder(tmp_path, spec):
+    # Matroska counts milliseconds: three pictures have each.
+    path = write_movie(tmp_path / "a.mkv", replace(spec, fps=Fraction(3000)))
+    rng = random.Random(3)
+    with open_movie(str(path)) as movie:
+        for seconds in [rng.uniform(0.002, 0.018) for _ in range(25)]:
+            window = movie.window(seconds)
+            found = numbers(window)
+            assert found == list(range(found[0], found[0] + 7))
+            assert abs(window.seconds - seconds) <= 0.001
+
+
+def test_a_movie_whose_container_knows_no_duration_is_measured(written, tmp_path):
+    path = tmp_path / "live.mkv"
+    with (
+        av.open(str(written("hevc-open-gop-mkv"))) as source,
+        av.open(str(path), "w", options={"live": "1"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    with av.open(str(path)) as container:
+        assert container.duration is None
+    with open_movie(str(path)) as movie:
+        assert movie.facts.duration == pytest.approx(60 / 24, abs=0.002)
+        assert numbers(movie.window(2.0)) == list(range(45, 52))
 
 
 @pytest.mark.parametrize("frames", [1, 3, 7, 15, 59, 60])
@@ -396,6 +429,16 @@ def test_a_file_cut_before_its_first_picture_is_damaged(written, tmp_path):
     path.write_bytes(written("hevc-open-gop-mkv").read_bytes()[:900])
     with pytest.raises(DamagedMovieError):
         open_movie(str(path))
+
+
+def test_a_file_that_shrinks_while_it_is_read_costs_what_is_gone(tmp_path):
+    path = write_movie(tmp_path / "a.mkv", replace(HEVC, frames=150, crf=4, keyint=600))
+    assert path.stat().st_size > 500_000
+    with open_movie(str(path)) as movie:
+        assert numbers(movie.window(0)) == list(range(7))
+        os.truncate(path, 100_000)
+        with pytest.raises(WindowError):
+            movie.window(5.0)
 
 
 def test_a_transport_stream_that_starts_in_the_middle_of_a_gop_begins_with_its_first_keyframe(written, tmp_path):

@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from torch_hdrpatches import video
+from torch_hdrpatches import facts, video
 from torch_hdrpatches.errors import DamagedMovieError
 from torch_hdrpatches.stream import PatchStream
 from torch_hdrpatches.watchdog import Watched
@@ -36,6 +36,15 @@ def test_an_error_keeps_nothing_alive():
         call.result(60)
     del call
     assert alive() is None
+
+
+def test_a_movie_that_cannot_be_looked_into_is_given_up(movies, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(facts, "beginning_of", lambda source: release.wait())
+    monkeypatch.setattr(facts, "PATIENCE_SECONDS", 0.5)
+    with pytest.raises(DamagedMovieError, match=r"pq\.mkv: looking into it gave no answer within 0\.5 s"):
+        facts.probe(str(movies / "pq.mkv"))
+    release.set()
 
 
 def test_a_decoder_that_does_not_return_costs_that_movie_only(recipe, movies, monkeypatch):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from .errors import RecipeError
@@ -27,7 +24,8 @@ from .starter import starter
 from .stream import PatchStream
 from .terminal import FAILED, SOME_MOVIES_FAILED, console, duration, size
 from .toml import recipe_toml
-from .verdict import Verdict, verdict_on
+from .verdict import verdict_on
+from .verdict_table import verdict_table
 
 app = typer.Typer()
 
@@ -71,11 +69,7 @@ def probe(
     if as_json:
         console.print_json(json.dumps([verdict.to_json() for verdict in verdicts]))
     else:
-        for verdict in verdicts:
-            console.print(f"[bold]{escape(Path(verdict.path).name)}[/]", highlight=False)
-            style = "green" if verdict.facts else "red"
-            for line in (f"[{style}]{escape(verdict.text)}[/]", *map(escape, _described(verdict))):
-                console.print(Padding(line, (0, 0, 0, 2)), highlight=False)
+        console.print(verdict_table(verdicts))
     if any(verdict.facts is None for verdict in verdicts):
         raise typer.Exit(SOME_MOVIES_FAILED)
 
@@ -179,25 +173,6 @@ def audit(
 ) -> None:
     """Look in the movies whether two recipes share a shot."""
     _audited(Recipe.load(train), Recipe.load(validation))
-
-
-def _described(verdict: Verdict) -> Iterator[str]:
-    if not (facts := verdict.facts):
-        return
-    tags, active = facts.tags, facts.active
-    yield (
-        f"{facts.codec} {facts.width}x{facts.height}, {facts.bits} bit {facts.chroma}, {duration(facts.duration)} at "
-        f"{facts.fps:.5g} fps, keyframes up to {verdict.keyframe_seconds:.1f} s apart"
-    )
-    yield f"colour {tags.transfer}, {tags.primaries}, {tags.matrix}, {tags.range}, chroma {tags.chroma_location}"
-    light = [f"{name} {nits:g}" for name, nits in (("MaxCLL", facts.max_cll), ("MaxFALL", facts.max_fall)) if nits]
-    light += [f"mastering display {facts.mastering_peak:g}"] if facts.mastering_peak else []
-    more = [f"Dolby Vision {facts.dolby_vision}"] if facts.dolby_vision else []
-    more += ["HDR10+"] if facts.hdr10_plus else []
-    if light or more:
-        yield ", ".join([f"{', '.join(light)} cd/m2"] * bool(light) + more)
-    if (active.height, active.width) != (facts.height, facts.width):
-        yield f"black bars: the picture is {active.width}x{active.height} at {active.left}, {active.top}"
 
 
 def _audited(train: Recipe, validation: Recipe) -> None:

@@ -42,7 +42,9 @@ def open_container(path: str) -> InputContainer:
     except PermissionError as error:
         raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
     except (FFmpegError, OSError) as error:
-        raise DamagedMovieError(path, f"is no movie that can be read ({error})", f"formats: {FORMATS}") from None
+        raise DamagedMovieError(
+            path, f"is no movie that can be read ({error.strerror or error})", f"formats: {FORMATS}"
+        ) from None
 
 
 def videos_of(container: InputContainer) -> list[VideoStream]:

@@ -1,4 +1,4 @@
-"""Pictures of a raw elementary stream: it has no time stamps, so they are counted from its beginning."""
+"""Pictures of a file without presentation times, as raw streams are: they are counted from its beginning."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Counted:
 
 
 class CountingReader:
-    """One open raw stream and its decoder, which goes forward, or begins anew."""
+    """One open file and its decoder, which goes forward, or begins anew."""
 
     def __init__(self, source: Source, facts: Facts, counters: Counters) -> None:
         self._source, self._facts, self._counters = source, facts, counters

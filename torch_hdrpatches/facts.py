@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from .color import accepted_name
 from .container import videos_of
 from .crop import active_area
-from .errors import RecipeError, UnsupportedMovieError, UntaggedMovieError
+from .errors import DamagedMovieError, RecipeError, UnsupportedMovieError, UntaggedMovieError
 from .frames import Box, ColorTags
 from .metadata import Metadata, metadata_of, tags_of
 from .planes import layout_of
 from .source import Counters, Source
 from .survey import Beginning, beginning_of, claimed_seconds, end_of, lumas_between
+from .watchdog import Watched
 
+PATIENCE_SECONDS = 1200.0
+"""What takes longer to look into will not answer: the slowest honest one is a raw stream, all of which must be read."""
 HEADER_SLACK = 2.0
 """Seconds by which a header may promise more than the file holds before it is said."""
 DOLBY_TAGS = ("dvh1", "dvhe", "dav1", "dvav", "dva1")
-NEEDED_TAGS = ("transfer", "primaries", "matrix")
+EXAMPLE_TAGS = {"transfer": "pq", "primaries": "bt2020", "matrix": "bt2020nc"}
+"""What untagged movies may be; no default, as nobody but their owner knows."""
+NEEDED_TAGS = tuple(EXAMPLE_TAGS)
 TAGS = (*NEEDED_TAGS, "range", "chroma_location")
 ASSUMABLE = (*TAGS, "scan")
 
@@ -72,7 +78,13 @@ def probe(path: str, *, assume: Mapping[str, str] | None = None) -> Facts:
         MovieError: the movie gives nothing; why, and what would help.
         RecipeError: ``assume`` names something that cannot be assumed.
     """
-    assumed = _assumed(assume or {})
+    try:
+        return Watched(partial(_facts, path, _assumed(assume or {}))).result(PATIENCE_SECONDS)
+    except TimeoutError as error:
+        raise DamagedMovieError(path, f"looking into it gave {error}", "remux or re-encode it") from None
+
+
+def _facts(path: str, assumed: Mapping[str, str]) -> Facts:
     with Source(path, None, Counters(), threads=1, strict=False) as source:
         container_tags = tags_of(source.stream.codec_context)
         beginning = beginning_of(source)
@@ -139,8 +151,7 @@ def _color_tags(path: str, known: dict[str, str], assumed: Mapping[str, str], ch
     tags = {"range": "tv", "chroma_location": "left", **assumed, **known}
     missing = [field for field in NEEDED_TAGS if field not in tags]
     if missing:
-        example = {"transfer": "pq", "primaries": "bt2020", "matrix": "bt2020nc"}
-        remedy = ", ".join(f'{field} = "{example[field]}"' for field in missing)
+        remedy = ", ".join(f'{field} = "{EXAMPLE_TAGS[field]}"' for field in missing)
         names = ", ".join(missing)
         raise UntaggedMovieError(path, f"carries no {names}", f"if you know better, e.g. assume = {{ {remedy} }}")
     try:

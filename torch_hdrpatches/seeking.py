@@ -59,9 +59,10 @@ class SeekingReader:
         target = self._start + Fraction(seconds) * self._second
         # The last two attempts depend on the file alone, and so does what is given: the first only saves their work.
         for attempt in Attempt:
-            wanted = self._plan(target, frames, attempt)
+            wanted, first = self._plan(target, frames, attempt)
             if self._decode(wanted, attempt):
-                return [Timed(coded.time / self._second, self._kept[coded.serial]) for coded in wanted]
+                shown = self._in_order(wanted)[first : first + frames]
+                return [Timed(coded.time / self._second, self._kept[coded.serial]) for coded in shown]
         raise WindowError("undecodable", f"{self._source.path} is damaged around {seconds:.3f} s")
 
     def entry(self, seconds: float, frames: int) -> float:
@@ -82,7 +83,8 @@ class SeekingReader:
 
     # Which pictures: the packets tell
 
-    def _plan(self, target: Fraction, frames: int, attempt: Attempt) -> list[Coded]:
+    def _plan(self, target: Fraction, frames: int, attempt: Attempt) -> tuple[list[Coded], int]:
+        """Pictures to decode, by time, and which of them is the first of the window."""
         half = frames // 2
         reach = math.floor(target - half * self._frame_lasts)
         if attempt is not Attempt.GO_ON or self._must_seek(reach):
@@ -96,15 +98,14 @@ class SeekingReader:
             if self._at_start():
                 low = max(low, 0)
             if low >= 0 and self._is_settled(times, low + max(frames - 1, half + 1)):
-                return shown[low : low + frames]
+                return _with_neighbours(shown, low, frames)
             if not self._ended and (low >= 0 or not times or times[-1] <= target):
                 self._read_on()
             elif self._ended and times and target > times[-1] + PAST_END_SECONDS * self._second:
                 last = float((times[-1] - self._start) / self._second)
                 raise WindowError("past_end", f"{self._source.path} ends at {last:.3f} s")
             elif self._ended and min(low, len(shown) - frames) >= 0:
-                low = min(low, len(shown) - frames)
-                return shown[low : low + frames]
+                return _with_neighbours(shown, min(low, len(shown) - frames), frames)
             elif self._at_start():
                 raise WindowError("too_short", f"{self._source.path} has {len(shown)} pictures")
             else:
@@ -238,6 +239,11 @@ class SeekingReader:
                 behind += emitted.time > last
         return behind
 
+    def _in_order(self, wanted: list[Coded]) -> list[Coded]:
+        """As they are presented: of pictures with one time stamp, as the decoder gave them."""
+        places = {serial: place for place, serial in enumerate(self._kept)}
+        return sorted(wanted, key=lambda coded: (coded.time, places[coded.serial]))
+
     def _forget_pictures_before(self, time: int) -> None:
         """Pictures before a window are only passed through; forgetting them at once frees their memory."""
         self._kept = {serial: frame for serial, frame in self._kept.items() if self._is_from(serial, time)}
@@ -257,6 +263,13 @@ class SeekingReader:
         if coded is not None:
             self._next = coded.serial + 1
         return coded
+
+
+def _with_neighbours(shown: list[Coded], low: int, frames: int) -> tuple[list[Coded], int]:
+    """``frames`` pictures from ``low`` on, with those beside them that have the time stamp of the first or the last."""
+    times = [coded.time for coded in shown]
+    first = bisect_left(times, times[low])
+    return shown[first : bisect_right(times, times[low + frames - 1])], low - first
 
 
 def _nearest(times: list[int], target: Fraction) -> int:

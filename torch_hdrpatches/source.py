@@ -108,8 +108,9 @@ class Source:
             self.container.close()
             raise
         self.time_base = Fraction(self.stream.time_base or 1)
-        self.timed = not self.container.format.flags & NO_TIMESTAMPS
-        """False for raw elementary streams: their pictures have no time but their number."""
+        kind = self.container.format
+        self.timed = not kind.flags & NO_TIMESTAMPS and kind.name != "avi"
+        """False for raw elementary streams, and for AVI, which has decoding times only: pictures have but a number."""
         self._classifier = Classifier(context.codec.canonical_name, context.extradata or b"")
         self._begin()
 
@@ -187,17 +188,19 @@ class Source:
         if packet is None:
             return Coded(serial, None, None, None, 0, key=False, shows=False, droppable=False, damaged=True)
         kind = self._classifier.kind(packet)
+        pts = packet.pts if self.timed else None
         key = kind.enters and (packet.is_keyframe or self._classifier.is_explicit)
         if key and not self._begun:
-            self._begun, self._first_pts = True, packet.pts
+            self._begun, self._first_pts = True, pts
         # Of H.265 the header tells which leading pictures can be decoded; of others none is taken.
-        leads = packet.pts is not None and self._first_pts is not None and packet.pts < self._first_pts
-        damaged = packet.is_corrupt or kind.torn
+        leads = pts is not None and self._first_pts is not None and pts < self._first_pts
+        # Without its time nobody knows which pictures are beside it.
+        damaged = packet.is_corrupt or kind.torn or (self.timed and pts is None)
         hidden = packet.is_discard or (leads and not self._classifier.is_explicit)
         return Coded(
             serial=serial,
             packet=packet,
-            pts=packet.pts,
+            pts=pts,
             dts=packet.dts,
             duration=packet.duration or 0,
             key=key,

@@ -19,8 +19,8 @@ def size(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``3 h 05 min``, ``12 min`` or ``8 s``."""
+    """``3 h 05 min``, ``12 min``, ``12 s`` or ``0.3 s``."""
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

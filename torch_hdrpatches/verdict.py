@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from .errors import MovieError
-from .facts import Facts, probe
+from .errors import MovieError, UntaggedMovieError
+from .facts import EXAMPLE_TAGS, Facts, probe
 from .source import Counters, Source
+
+Status: TypeAlias = Literal["usable", "usable with assume", "refused"]
 
 PACKETS = 2000
 """Packets in which keyframes are looked for: more than a minute."""
@@ -27,23 +29,35 @@ class Verdict:
     reason: str = ""
     """Why it gives nothing."""
     remedy: str = ""
+    is_untagged: bool = False
+    """All that it lacks are colour tags, which a recipe may assume."""
+
+    @property
+    def status(self) -> Status:
+        """In short."""
+        if self.facts:
+            return "usable"
+        return "usable with assume" if self.is_untagged else "refused"
 
     @property
     def text(self) -> str:
         """One sentence."""
         if self.facts is None:
-            return f"refused: {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
+            return f"{self.status}: {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
         return "usable" + (f", but {'; '.join(self.facts.warnings)}" if self.facts.warnings else "")
 
     def to_json(self) -> dict[str, Any]:
         """Everything, JSON-able."""
-        return asdict(self) | {"usable": self.facts is not None, "verdict": self.text}
+        return asdict(self) | {"usable": self.facts is not None, "status": self.status, "verdict": self.text}
 
 
 def verdict_on(path: str, assume: Mapping[str, str] | None = None) -> Verdict:
     """Look into a movie."""
     try:
         facts = probe(path, assume=assume)
+    except UntaggedMovieError as error:
+        otherwise = verdict_on(path, {**EXAMPLE_TAGS, **(assume or {})})
+        return Verdict(path, None, 0.0, error.reason, error.remedy, is_untagged=True) if otherwise.facts else otherwise
     except MovieError as error:
         return Verdict(path, None, 0.0, error.reason, error.remedy)
     return Verdict(path, facts, _keyframe_seconds(path, facts))
