@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,9 +25,17 @@ class Web:
 
 
 @contextmanager
-def web_server(folder: Path) -> Iterator[Web]:
-    """Serve a folder over HTTP with range requests."""
-    web = Web("")
+def web_server(
+    folder: Path, *, ranges: bool = True, fails: Callable[[int], object] = lambda number: False
+) -> Iterator[Web]:
+    """Serve a folder over HTTP.
+
+    Args:
+        folder: what is served.
+        ranges: whether parts of files are given.
+        fails: whether the answer to a GET is that the server has an error; GETs are counted from 0.
+    """
+    web, requests = Web(""), itertools.count()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -42,13 +51,16 @@ def web_server(folder: Path) -> Iterator[Web]:
             if not path.is_file():
                 self.send_error(404)
                 return
+            if body and fails(next(requests)):
+                self.send_error(503)
+                return
             content, first, code = path.read_bytes(), 0, 200
             size, last = len(content), len(content) - 1
-            if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            if wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", ranges * self.headers.get("Range", "")):
                 first, last = int(wanted[1]), min(int(wanted[2] or last), last)
                 code = 206 if first <= last else 416
             self.send_response(code)
-            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Accept-Ranges", "bytes" if ranges else "none")
             self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
             if code == 206:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{size}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,16 @@ from samples import signatures
 from servers import Web, s3_server, web_server
 from torch.utils.data import DataLoader
 
+from torch_hdrpatches import ranges
+from torch_hdrpatches.dataset import HDRPatchDataset
+from torch_hdrpatches.errors import DamagedMovieError, ExportError, MovieOpenError, StorageError
 from torch_hdrpatches.export import export
+from torch_hdrpatches.factcache import known_facts
 from torch_hdrpatches.reading import read_shards
+from torch_hdrpatches.recipe import Recipe
 from torch_hdrpatches.storage import Folder
+from torch_hdrpatches.testing import MovieSpec, write_movie
+from torch_hdrpatches.video import open_movie
 
 NUMBERS = itertools.count()
 
@@ -108,3 +117,78 @@ def test_processes_share_a_bucket_and_a_broken_export_goes_on(small, exported, b
     assert not Folder.of(bucket).exists("manifest.json")
     export(small, bucket, workers=2)
     assert contents(bucket) == contents(exported)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``long.mkv`` and ``long.mp4``: fifteen seconds in 10 MB, a keyframe every second."""
+    folder = tmp_path_factory.mktemp("films")
+    for suffix in ("mkv", "mp4"):
+        write_movie(folder / f"long.{suffix}", MovieSpec(height=240, width=320, frames=360, crf=0.5, codec="libx264"))
+    return folder
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_window_of_a_movie_on_the_web_costs_a_part_of_it(films, suffix):
+    pytest.importorskip("aiohttp")
+    name = f"long.{suffix}"
+    size = (films / name).stat().st_size
+    with web_server(films) as web, open_movie(str(films / name)) as here:
+        facts = known_facts(f"{web.url}/{name}")
+        assert replace(facts, path=here.path) == here.facts
+        before = web.total()
+        with open_movie(f"{web.url}/{name}", facts=facts) as there:
+            one, other = here.window(8.0), there.window(8.0)
+        assert one.pts == other.pts
+        assert all((a.y == b.y).all() for a, b in zip(one.pictures, other.pictures, strict=True))
+        assert 0 < web.total() - before < size / 4
+        assert max(sent for _, sent in web.sent) < size / 4
+
+
+def test_a_movie_that_is_not_given_in_ranges_is_refused_before_it_is_sent(films):
+    pytest.importorskip("aiohttp")
+    with web_server(films, ranges=False) as web, pytest.raises(MovieOpenError, match=r"ranges.*copy it to a disk"):
+        open_movie(f"{web.url}/long.mkv")
+    with web_server(films) as web, pytest.raises(MovieOpenError, match="cannot be opened"):
+        open_movie(f"{web.url}/short.mkv")
+
+
+def test_a_server_that_fails_now_and_then_is_asked_again_and_one_that_fails_for_good_is_no_bad_movie(
+    films, monkeypatch
+):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(ranges, "PAUSES", (0.0, 0.0))
+    with web_server(films, fails=lambda number: number % 3) as web, open_movie(f"{web.url}/long.mkv") as movie:
+        assert len(movie.window(8.0).pts) == 7
+    broken: list[bool] = []
+    with web_server(films, fails=lambda number: broken) as web, open_movie(f"{web.url}/long.mkv") as movie:
+        broken.append(True)
+        with pytest.raises(StorageError, match=r"long\.mkv.*goes on later"):
+            [movie.window(float(second)) for second in range(15)]
+
+
+def test_a_playlist_on_the_web_opens_nothing(films, tmp_path):
+    pytest.importorskip("aiohttp")
+    (tmp_path / "list.mkv").write_text(f"ffconcat version 1.0\nfile {films}/long.mkv\n")
+    (tmp_path / "list.m3u8").write_text(f"#EXTM3U\n#EXTINF:15\n{films}/long.mp4\n#EXT-X-ENDLIST\n")
+    with web_server(tmp_path) as web:
+        for name in ("list.mkv", "list.m3u8"):
+            with pytest.raises(DamagedMovieError):
+                open_movie(f"{web.url}/{name}")
+
+
+def test_movies_in_s3_give_the_samples_of_those_on_disk(small, small_movies, bucket, tmp_path):
+    for path in small_movies.glob("*.mkv"):
+        fsspec.filesystem("s3").put_file(str(path), f"{bucket}/movies/{path.name}")
+    here = signatures(HDRPatchDataset(small))
+    there = copy.deepcopy(small)
+    for movie in there["movies"]:
+        movie["path"] = f"{bucket}/movies/{Path(movie['path']).name}"
+    assert signatures(HDRPatchDataset(there)) == here
+    everything = {"path": f"{bucket}/movies/*.mkv", "categories": ["one", "two"]}
+    names = [movie.name for movie in Recipe.from_dict(small | {"movies": [everything]}).resolved().movies]
+    assert names == ["1", "2"]
+    export(there, f"{bucket}/out", limit=3)
+    fsspec.filesystem("s3").put_file(str(small_movies / "1.mkv"), f"{bucket}/movies/2.mkv")
+    with pytest.raises(ExportError, match=r"movies\.second\.file"):
+        export(there, f"{bucket}/out", limit=3)

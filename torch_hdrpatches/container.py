@@ -1,4 +1,4 @@
-"""Opens a local file with everything hostile switched off, and chooses its video stream."""
+"""Opens a movie with everything hostile switched off, and chooses its video stream."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from av.video.stream import VideoStream
 
 from .errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
 from .logs import logged
+from .ranges import RangeFile
+from .storage import is_url
 
 FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
 """Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""
@@ -21,9 +23,12 @@ MAX_PIXELS = 16384 * 16384
 
 
 def open_container(path: str) -> InputContainer:
-    """Open a local file for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`."""
-    if "://" in path:
-        raise MovieOpenError(path, "only local files can be opened")
+    """Open a file or URL for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`.
+
+    Of a URL libavformat sees bytes only: it opens nothing by itself.
+    """
+    if is_url(path):
+        return _container(path, RangeFile(path))
     try:
         status = os.stat(path)  # noqa: PTH116 - pathlib would normalise the name
     except (OSError, ValueError) as error:
@@ -32,11 +37,19 @@ def open_container(path: str) -> InputContainer:
         raise MovieOpenError(path, "is not a regular file")
     if not status.st_size:
         raise DamagedMovieError(path, "is empty")
+    return _container(path, f"file:{path}")  # with the protocol in front no name is taken for a URL
+
+
+def _container(path: str, file: str | RangeFile) -> InputContainer:
     try:
         return av.open(
-            f"file:{path}",  # with the protocol in front no name is taken for a URL
+            file,
+            mode="r",
             options={"max_pixels": str(MAX_PIXELS)},
-            container_options={"protocol_whitelist": "file", "format_whitelist": FORMATS},
+            container_options={
+                "protocol_whitelist": "file" if isinstance(file, str) else "none",
+                "format_whitelist": FORMATS,
+            },
             metadata_errors="replace",
         )
     except PermissionError as error:

@@ -12,7 +12,7 @@ HDRPatchesError
 ├── WorkerDiedError (RuntimeError)      a process that made samples was killed
 ├── ShardError (ValueError)             a shard or a folder of shards is not what it claims to be
 ├── ExportError (RuntimeError)          an export cannot go on, or not with this recipe
-├── StorageError (OSError)              a folder or file cannot be reached where it is said to lie
+├── StorageError (RuntimeError)         a folder or file cannot be reached where it is said to lie
 ├── StateError (ValueError)             a state_dict of another recipe or version
 └── MissingExtraError (ImportError)     an optional dependency is not installed
 """
@@ -85,8 +85,8 @@ class ExportError(HDRPatchesError, RuntimeError):
     """An export cannot go on, or not with this recipe."""
 
 
-class StorageError(HDRPatchesError, OSError):
-    """A folder or file cannot be reached where it is said to lie; says what would help."""
+class StorageError(HDRPatchesError, RuntimeError):
+    """A folder or file cannot be reached where it is said to lie. No OSError, which a reader takes for damage."""
 
 
 class StateError(HDRPatchesError, ValueError):

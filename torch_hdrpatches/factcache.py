@@ -14,6 +14,7 @@ from typing import Any
 
 from .facts import Facts, probe
 from .frames import Box, ColorTags
+from .ranges import stamp_of
 from .storage import is_url
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
     """The facts of a movie: ``facts.probe``, or what it said of the same file before.
 
-    A file is the same if path, size and time of change are, and if this package's code is. Lies below
+    A file is the same if path, size and time of change are (of a URL, what its store says), and if this package's
+    code is. Lies below
     ``$XDG_CACHE_HOME/torch_hdrpatches``; a movie that gives nothing is looked at anew every time.
 
     Raises:
@@ -68,11 +70,15 @@ def cache_folder() -> Path:
 
 
 def _place(path: str, assume: Mapping[str, str]) -> Path | None:
-    if is_url(path):
-        return None
     try:
-        stat = Path(path).stat()
-        address = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns, sorted(assume.items()), _code()]
+        if is_url(path):
+            size, mark = stamp_of(path)
+            if not mark:
+                return None
+            address = [path, size, mark, sorted(assume.items()), _code()]
+        else:
+            stat = Path(path).stat()
+            address = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns, sorted(assume.items()), _code()]
         return cache_folder() / f"{hashlib.sha256(json.dumps(address).encode()).hexdigest()[:32]}.json"
     except (OSError, RuntimeError):  # no such file, which the probe will say better; or no home
         return None

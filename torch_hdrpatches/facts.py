@@ -70,7 +70,7 @@ def probe(path: str, *, assume: Mapping[str, str] | None = None) -> Facts:
     """Look into a movie.
 
     Args:
-        path: a local file.
+        path: a file or URL.
         assume: colour tags by field of ``ColorTags``, for those that the file does not carry;
             ``scan="progressive"`` overrules pictures that are flagged as interlaced.
 

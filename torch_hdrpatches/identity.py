@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .ranges import opened, stamp_of
 from .recipe import Recipe
 from .sample import Making, name_of
 from .storage import is_url
@@ -54,9 +55,10 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def _file(path: str) -> dict[str, Any]:
-    if is_url(path):
-        return {"url": path}
-    stat = Path(path).stat()
-    with Path(path).open("rb") as file:
+    with opened(path) as file:
         head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    if is_url(path):
+        size, mark = stamp_of(path)
+        return {"size": size, "mark": mark, "head": head}
+    stat = Path(path).stat()
     return {"size": stat.st_size, "mtime": stat.st_mtime_ns, "head": head}

@@ -27,7 +27,7 @@ from .settings import (
     Shards,
     Tonemap,
 )
-from .storage import is_url
+from .storage import expanded, is_url
 
 
 class Recipe(Section):
@@ -172,10 +172,11 @@ def _rooted(path: str, folder: Path) -> str:
 
 
 def _matches(index: int, movie: Movie) -> list[str]:
-    path = movie.path
-    if is_url(path) or Path(path).exists():
+    path = movie.path.removeprefix("file://")
+    if not is_url(path) and Path(path).exists():
         return [path]
-    matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - the pattern may be absolute
+    # Not Path.glob: the pattern may be absolute.
+    matches = expanded(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     if not matches:
         raise RecipeError(
             f"movies.{index}.path: no such file: {path}; correct the path (relative ones count from the recipe's "

@@ -18,7 +18,7 @@ from torch import Tensor
 from .errors import ShardError
 from .pictures import CODECS, decode, encode
 from .sample import Sample
-from .storage import Folder, is_url
+from .storage import Folder, expanded, is_url
 
 FORMAT_VERSION = 1
 """Of the records; a reader reads its own and all earlier versions."""
@@ -212,14 +212,10 @@ def shards_of(source: str | Path | Iterable[str | Path], category: str | None = 
 
 
 def _shards_at(url: str, category: str | None) -> list[str]:
-    if url.endswith(".tar") and not set(url) & set("*?["):
-        return [url]
-    parts = url.split("/")
-    fixed = next((number for number, part in enumerate(parts) if number > 2 and set(part) & set("*?[")), len(parts))
-    folder, pattern = Folder.of("/".join(parts[:fixed])), "/".join(parts[fixed:])
-    if pattern:
-        names = folder.names(pattern)
-    elif folder.exists("manifest.json"):  # not every store can list what is in it
+    if (matches := expanded(url)) != [url] or url.endswith(".tar"):
+        return matches
+    folder = Folder.of(url)
+    if folder.exists("manifest.json"):  # not every store can list what is in it
         names = [shard["name"] for shard in folder.read_json("manifest.json")["shards"]]
     else:
         names = folder.names(f"{category or '[!.]*'}/*.tar") or folder.names("*.tar")

@@ -80,7 +80,7 @@ class Source:
     """The packets of one video stream in decoding order, and the decoder for them.
 
     Args:
-        path: a local file.
+        path: a file or URL.
         stream: index of the stream; None: the main one.
         counters: where seeks, packets and frames are counted.
         threads: of the decoder.

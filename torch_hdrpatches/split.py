@@ -6,15 +6,14 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Literal
 
 from .errors import RecipeError
 from .examine import Examined, examining
+from .ranges import opened
 from .recipe import Recipe
 from .rng import uniform_at
 from .settings import Movie
-from .storage import is_url
 
 By = Literal["movie", "time"]
 
@@ -168,8 +167,6 @@ def _cuts_between(looked: Examined, first: float, last: float) -> Iterator[float
 
 def _file(movie: Movie) -> str:
     """What a movie file is known by, wherever it lies and whatever it is called."""
-    if is_url(movie.path):
-        return movie.path
-    with Path(movie.path).open("rb") as file:
+    with opened(movie.path) as file:
         head = hashlib.sha256(file.read(HEAD)).hexdigest()
-    return f"{Path(movie.path).stat().st_size} {head}"
+        return f"{file.seek(0, 2)} {head}"

@@ -57,6 +57,16 @@ def located(location: str) -> tuple[Folder, str]:
     return Folder.of(parent), name
 
 
+def expanded(url: str) -> list[str]:
+    """The files whose URLs match a pattern part by part, sorted; the URL itself if it is none."""
+    parts = url.split("/")
+    fixed = next((number for number, part in enumerate(parts) if number > 2 and set(part) & set("*[")), len(parts))
+    if fixed == len(parts):
+        return [url]
+    folder = Folder.of("/".join(parts[:fixed]))
+    return [folder.place(name) for name in folder.names("/".join(parts[fixed:]))]
+
+
 class Folder(ABC):
     """A folder. Names in it are relative, with ``/`` between their parts; a file that is missing is FileNotFoundError.
 

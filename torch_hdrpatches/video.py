@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from .counting import CountingReader
-from .errors import DamagedMovieError, WindowError
+from .errors import DamagedMovieError, StorageError, WindowError
 from .facts import Facts, probe
 from .frames import Window
 from .memory import prepare_for
 from .planes import layout_of, planes_of
 from .seeking import SeekingReader
 from .source import Counters, Source, Timed
+from .storage import is_url
 from .watchdog import Watched
 
 PATIENCE_SECONDS = 120.0
@@ -66,6 +67,8 @@ class Movie:
         try:
             return self._call.result(PATIENCE_SECONDS)
         except TimeoutError as error:
+            if is_url(self.path):
+                raise StorageError(f"{self.path}: {error}; is its store slow? The same command goes on later") from None
             raise DamagedMovieError(self.path, f"its decoder gave {error}", "remux or re-encode it") from None
 
     def window(self, seconds: float, frames: int = 7) -> Window:
