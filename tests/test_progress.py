@@ -9,6 +9,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rich.console import Console
 
 from torch_hdrpatches import Recipe, export
 from torch_hdrpatches.executors import processes, serial
+from torch_hdrpatches.jobs import Job
 from torch_hdrpatches.progress import CategoryProgress, Progress, Watching, drawn, json_lines, line, watching
 from torch_hdrpatches.tally import Tally
 
@@ -46,6 +48,20 @@ def test_every_job_starts_finishes_and_is_committed(resolved, tmp_path, workers)
     samples = [sum(category.samples for category in one.categories) for one in seen]
     assert samples == sorted(samples)
     assert samples[-1] > 20
+
+
+def test_jobs_that_wait_for_a_slower_one_are_said_to(resolved):
+    following = Watching(resolved, Tally(), [])
+
+    def out_of_order(work: Any, jobs: Any) -> Iterator[tuple[Job, None]]:
+        first, *others = jobs
+        yield from ((job, None) for job in (*others, first))
+
+    seen = []
+    jobs = [Job(index, 0, range(1), ("master",)) for index in range(3)]
+    for _ in following.around(out_of_order)(len, jobs):
+        seen.append(following.now("").waiting)
+    assert seen == [1, 2, 0]
 
 
 def test_what_is_expected_is_the_target_or_an_epoch(resolved, tmp_path):
@@ -81,8 +97,10 @@ def test_one_line_says_everything():
     tally = Tally()
     tally.rejects["pq", "cut"] = 4
     categories = (CategoryProgress("master", 30, 90, 2.0), CategoryProgress("space", 5, 5, 0.5))
-    progress = Progress(10.0, tally, categories, ("pq",), "commit")
-    assert line(progress) == "master 30/90, space 5/5; 2.5 samples/s, 30 s left; refused 4 cut"
+    progress = Progress(10.0, tally, categories, ("pq",), 2, "commit")
+    assert line(progress) == (
+        "master 30/90, space 5/5; 2.5 samples/s, 30 s left; refused 4 cut; 2 finished jobs wait for a slower one ahead"
+    )
     console = Console(file=io.StringIO(), width=100)
     console.print(drawn(progress))
     text = console.file.getvalue()  # type: ignore[attr-defined]

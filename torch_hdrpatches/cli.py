@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from typer.exceptions import TyperException
 
@@ -146,7 +147,7 @@ def _show(tally: Tally) -> None:
             table.add_row(reason, str(count))
         console.print(table)
     for movie, reason in sorted(tally.failures.items()):
-        console.print(f"[red]{movie} gave nothing[/]: {reason}")
+        console.print(f"[red]{movie} gave nothing[/]: {escape(reason)}", soft_wrap=True, highlight=False)
     console.print(f"{tally.total} samples from {tally.slots} slots; {tally.windows} windows were decoded")
 
 

@@ -52,7 +52,7 @@ def init(
     written = starter(movies, out.parent)
     out.write_text(written.text, encoding="utf-8")
     for path, why in written.refused.items():
-        console.print(f"[yellow]left out[/] {path}: {why}", soft_wrap=True, highlight=False)
+        console.print(f"[yellow]left out[/] {escape(str(path))}: {escape(why)}", soft_wrap=True, highlight=False)
     console.print(
         f"wrote {out} with {len(written.used)} movie{'s' * (len(written.used) != 1)}; next: hdrpatches plan {out}",
         soft_wrap=True,
@@ -199,9 +199,9 @@ def _show_forecast(found: Forecast, workers: int) -> None:
         )
     console.print(table)
     for problem in found.problems:
-        console.print(f"[yellow]note[/] {problem}", soft_wrap=True, highlight=False)
+        console.print(f"[yellow]note[/] {escape(problem)}", soft_wrap=True, highlight=False)
     for movie, reason in found.failures.items():
-        console.print(f"[red]{movie} gives nothing[/]: {reason}", soft_wrap=True, highlight=False)
+        console.print(f"[red]{movie} gives nothing[/]: {escape(reason)}", soft_wrap=True, highlight=False)
     refused = ", ".join(f"{count} {reason}" for reason, count in found.rejects.items()) or "nothing refused"
     total = sum(one.samples for one in found.categories)
     console.print(

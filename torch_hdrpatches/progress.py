@@ -58,6 +58,8 @@ class Progress:
     categories: tuple[CategoryProgress, ...]
     movies: tuple[str, ...]
     """That are being read."""
+    waiting: int
+    """Jobs that are done, and not counted before a slower one ahead of them is done too."""
     event: str
     """``begin``, ``start`` or ``finish`` of a job, ``commit``, or ``end``."""
 
@@ -81,6 +83,7 @@ class Progress:
             "rejects": self.tally.reasons(),
             "failures": dict(sorted(self.tally.failures.items())),
             "movies": list(self.movies),
+            "waiting": self.waiting,
         }
 
 
@@ -99,6 +102,7 @@ class Watching:
         self.before = begun.by("category")
         self.tally = begun
         self.running: dict[int, tuple[str, ...]] = {}
+        self.done: set[int] = set()
 
     def around(self, executor: Executor[Job, Any]) -> Executor[Job, Any]:
         """The same executor, watched."""
@@ -106,6 +110,7 @@ class Watching:
         def watched(work: Callable[[Job], Any], jobs: Iterable[Job]) -> Generator[tuple[Job, Any], None, None]:
             for job, result in executor(work, map(self._started, jobs)):
                 self.running.pop(job.index, None)
+                self.done.add(job.index)
                 self.tell("finish")
                 yield job, result
 
@@ -136,7 +141,8 @@ class Watching:
             for name, expected in self.expected.items()
         )
         movies = tuple(sorted({movie for movies in self.running.values() for movie in movies}))
-        return Progress(seconds, self.tally, categories, movies, event)
+        self.done = {index for index in self.done if index > min(self.running, default=index)}
+        return Progress(seconds, self.tally, categories, movies, len(self.done), event)
 
     def _started(self, job: Job) -> Job:
         order = self.plan.order(job.epoch)
@@ -190,7 +196,7 @@ def lines(console: Console) -> Watcher:
 
     def say(progress: Progress) -> None:
         nonlocal last
-        if progress.event == "commit" and progress.seconds - last >= SECONDS_PER_LINE:
+        if progress.event in ("commit", "finish") and progress.seconds - last >= SECONDS_PER_LINE:
             last = progress.seconds
             console.print(line(progress), soft_wrap=True, highlight=False, markup=False)
 
@@ -204,6 +210,8 @@ def line(progress: Progress) -> str:
     parts[-1] += f"; {rate:.1f} samples/s, {_left(progress.seconds_left)}"
     if reasons := progress.tally.reasons():
         parts[-1] += "; refused " + _counted(reasons)
+    if progress.waiting:
+        parts[-1] += f"; {_waiting(progress.waiting)}"
     return ", ".join(parts)
 
 
@@ -216,6 +224,7 @@ def drawn(progress: Progress) -> Group:
         table.add_row(one.name, bar, count, f"{one.per_second:.1f}/s", _left(one.seconds_left))
     rows = [table]
     shown = [f"reading {', '.join(progress.movies)}"] if progress.movies else []
+    shown += [_waiting(progress.waiting)] if progress.waiting else []
     shown += [f"refused {_counted(reasons)}"] if (reasons := progress.tally.reasons()) else []
     shown += [f"{movie} gives nothing" for movie in sorted(progress.tally.failures)]
     return Group(*rows, *(Text(text, style="dim", no_wrap=True, overflow="ellipsis") for text in shown))
@@ -223,6 +232,10 @@ def drawn(progress: Progress) -> Group:
 
 def _counted(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
+
+
+def _waiting(jobs: int) -> str:
+    return f"{jobs} finished job{'s wait' if jobs > 1 else ' waits'} for a slower one ahead"
 
 
 def _left(seconds: float) -> str:
