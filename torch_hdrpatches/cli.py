@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer.exceptions import TyperException
 
+from .cli_bench import app as measuring
 from .cli_look import app as looking
 from .demo import make_demo
 from .errors import HDRPatchesError, RecipeError
@@ -133,6 +134,7 @@ def tally(out: Annotated[str, typer.Argument(help="An exported folder or its URL
 
 
 app.add_typer(looking)
+app.add_typer(measuring)
 
 
 def _show(tally: Tally) -> None:
