@@ -50,13 +50,14 @@ FILMS = {
     for film in (
         Film("1080p", 1080, 1920, 16, 15),
         Film("2160p", 2160, 3840, 8, 28),
+        Film("1080p-long", 1080, 1920, 16, 15, cuts_are_keyframes=False),
         Film("1080p-disc", 1080, 1920, 16, 15, keyint=24, cuts_are_keyframes=False),
         Film("2160p-disc", 2160, 3840, 8, 28, keyint=24, cuts_are_keyframes=False),
         Film("720p", 720, 1280, 8, 7),
         Film("360p", 360, 640, 8, 2, keyint=24, cuts_are_keyframes=False),
     )
 }
-"""By name. The two large ones with long GOPs are the issue's; 720p is for a quick look, 360p for counting movies."""
+"""By name. The first two have long GOPs, as x265 makes them by default; 720p is for a quick look, 360p for counting movies."""
 
 
 def made(film: Film) -> Path:
