@@ -16,8 +16,6 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 from torch_hdrpatches.dataset import HDRPatchDataset
 from torch_hdrpatches.errors import NoSamplesError
 
-pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata 0.11 calls it
-
 
 def set_of(
     recipe: Any, workers: int = 0, start: str | None = None, loader: Any = DataLoader, **options: Any

@@ -18,8 +18,6 @@ from torch_hdrpatches.augment import Compose
 from torch_hdrpatches.errors import StateError
 from torch_hdrpatches.rng import rng_at
 
-pytestmark = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")  # torchdata 0.11 calls it
-
 
 @pytest.fixture
 def exported(small: dict[str, Any], tmp_path: Path) -> Path:
