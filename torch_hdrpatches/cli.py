@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -29,9 +30,12 @@ from .manifest import sidecars, tally_of
 from .parts import Part, export_part, finish_parts
 from .progress import watching
 from .recipe import Recipe
+from .repair import repair
 from .report import contact_sheet
 from .tally import Tally
 from .terminal import BAD_RECIPE, DONE, FAILED, INTERRUPTED, SOME_MOVIES_FAILED, console
+from .verify import Looked, Problem
+from .verify import verify as find_problems
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -128,21 +132,57 @@ def export(
 
 
 @app.command()
-def tally(out: Annotated[str, typer.Argument(help="An exported folder or its URL, finished or not.")]) -> None:
+def tally(
+    out: Annotated[str, typer.Argument(help="An exported folder or its URL, finished or not.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
     """Count what an exported folder holds."""
-    _show(tally_of(out))
+    if as_json:
+        console.print_json(json.dumps(tally_of(out).counts()))
+    else:
+        _show(tally_of(out))
+
+
+@app.command()
+def verify(
+    out: Annotated[str, typer.Argument(help="An exported folder, or its URL.")],
+    mend: Annotated[bool, typer.Option("--repair", help="Export again what is bad.")] = False,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe that says where the movies lie now.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Read all of an exported folder, and say what is wrong with it."""
+    engine: Executor[str, Looked] = serial if workers == 1 else processes(workers)
+    problems = find_problems(out, executor=engine)
+    _list(problems)
+    if problems and mend:
+        problems = repair(out, problems, recipe=recipe, workers=workers)
+        console.print("after the repair:")
+        _list(problems)
+    if problems:
+        raise typer.Exit(FAILED)
 
 
 app.add_typer(looking)
 app.add_typer(measuring)
 
 
+def _list(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        console.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{len(problems)} problems" if problems else "all is well")
+
+
 def _show(tally: Tally) -> None:
-    for what in ("category", "format", "movie"):
+    for what in ("category", "format"):
         table = Table(what, "samples")
         for name, count in tally.by(what).items():
             table.add_row(name, str(count))
         console.print(table)
+    table = Table("movie", "samples", "refused windows")
+    for name, counts in tally.by_movie().items():
+        refused = ", ".join(f"{count} {reason}" for reason, count in counts["rejects"].items())
+        table.add_row(name, str(counts["samples"]), refused)
+    console.print(table)
     if reasons := tally.reasons():
         table = Table("refused because", "windows")
         for reason, count in reasons.items():

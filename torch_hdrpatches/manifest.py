@@ -101,9 +101,10 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
     """Write the indexes, the card, and last the manifest that says: complete."""
     recipe, shards = stream.recipe, sidecars(folder)
     tally = _tally_of_all(shards)
-    for category in recipe.categories:
-        _write_wids(folder, category, shards)
-    _write_card(folder, recipe, tally)
+    for category in tally.by("category"):
+        folder.write_json(f"{category}/wids.json", wids_of(category, shards))
+    with folder.whole_file("README.md") as file:
+        file.write(card_of(recipe, tally).encode())
     folder.write_json(
         "manifest.json",
         {
@@ -114,19 +115,27 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
             "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "movies": {str(movie.name): _movie(stream, str(movie.name), tally) for movie in recipe.movies},
-            "shards": [
-                {"name": f"{name}.tar", **{key: sidecar[key] for key in ("samples", "bytes", "sha256")}}
-                for name, sidecar in shards.items()
-                if sidecar["samples"]
-            ],
             "epochs": epochs,
             "milestones": {name: list(reached) for name, reached in milestones.items()},
-            "targets": {name: category.target or 0 for name, category in recipe.categories.items()},
-            "samples": {"category": tally.by("category"), "format": tally.by("format"), "movie": tally.by("movie")},
-            "rejects": tally.reasons(),
-            "tally": tally.to_json(),
+            **summary_of(recipe, shards),
         },
     )
+
+
+def summary_of(recipe: Recipe, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a manifest says that follows from the sidecars."""
+    tally = _tally_of_all(shards)
+    return {
+        "shards": [
+            {"name": f"{name}.tar", **{key: sidecar[key] for key in ("samples", "bytes", "sha256")}}
+            for name, sidecar in shards.items()
+            if sidecar["samples"]
+        ],
+        "targets": {name: category.target or 0 for name, category in recipe.categories.items()},
+        "samples": {what: tally.by(what) for what in ("category", "format", "movie")},
+        "rejects": tally.reasons(),
+        "tally": tally.to_json(),
+    }
 
 
 def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:
@@ -136,10 +145,8 @@ def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:
         return {"failure": str(failure), "facts": None}
 
 
-def _write_wids(folder: Folder, category: str, shards: dict[str, dict[str, Any]]) -> None:
-    mine = {name: sidecar for name, sidecar in shards.items() if sidecar["category"] == category and sidecar["samples"]}
-    if not mine:
-        return
+def wids_of(category: str, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The shards of a category as ``wids`` wants them."""
     shardlist = [
         {
             "url": f"{category}-{sidecar['index']:06d}.tar",
@@ -147,26 +154,23 @@ def _write_wids(folder: Folder, category: str, shards: dict[str, dict[str, Any]]
             "nsamples": sidecar["samples"],
             "filesize": sidecar["bytes"],
         }
-        for sidecar in mine.values()
+        for sidecar in shards.values()
+        if sidecar["category"] == category and sidecar["samples"]
     ]
-    folder.write_json(
-        f"{category}/wids.json",
-        {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": category, "shardlist": shardlist},
-    )
+    return {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": category, "shardlist": shardlist}
 
 
-def _write_card(folder: Folder, recipe: Recipe, tally: Tally) -> None:
+def card_of(recipe: Recipe, tally: Tally) -> str:
+    """A dataset card that the Hugging Face loader accepts."""
     samples = tally.by("category")
     configs = "".join(
         f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {name}/*.tar\n" for name in samples
     )
     rows = "".join(f"| {name} | {count} |\n" for name, count in samples.items())
-    text = (
+    return (
         f"---\ntask_categories:\n- image-to-image\ntags:\n- video-super-resolution\n- hdr\n- webdataset\n"
         f"configs:\n{configs}---\n\n# Video super-resolution patches\n\n"
         f"Written by torch_hdrpatches from recipe `{recipe.hash}`. A record holds `gt` (the centre frame), `lq` "
         "(the low-quality frames, stacked top to bottom) and `json` (where it comes from).\n\n"
         f"| category | samples |\n|---|---|\n{rows}"
     )
-    with folder.whole_file("README.md") as file:
-        file.write(text.encode())

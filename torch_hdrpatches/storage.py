@@ -105,6 +105,10 @@ class Folder(ABC):
         """The files whose names match, part by part; sorted."""
 
     @abstractmethod
+    def everything(self) -> list[str]:
+        """All files, however deep; sorted."""
+
+    @abstractmethod
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
 
@@ -170,6 +174,9 @@ class _LocalFolder(Folder):
         found = (path for path in self.path.glob(pattern) if path.is_file())
         return sorted(path.relative_to(self.path).as_posix() for path in found)
 
+    def everything(self) -> list[str]:
+        return self.names("**/*")
+
     def exists(self, name: str) -> bool:
         return (self.path / name).is_file()
 
@@ -234,6 +241,10 @@ class _StoreFolder(Folder):
             if len(name.parts) == len(parts) and all(map(fnmatch.fnmatchcase, name.parts, parts)):
                 found.append(str(name))
         return sorted(found)
+
+    def everything(self) -> list[str]:
+        system, root = _fresh(self.url)
+        return sorted(str(PurePosixPath(path).relative_to(root)) for path in system.find(root))
 
     def exists(self, name: str) -> bool:
         system, path = _fresh(self.place(name))

@@ -56,6 +56,30 @@ class Tally:
         """Refusals by reason, sorted by name."""
         return _sums(self.rejects, 1)
 
+    def by_movie(self) -> dict[str, dict[str, Any]]:
+        """Of every movie its samples, and its refusals by reason; names sorted."""
+        samples = self.by("movie")
+        return {
+            movie: {
+                "samples": samples.get(movie, 0),
+                "rejects": {reason: count for (name, reason), count in sorted(self.rejects.items()) if name == movie},
+            }
+            for movie in sorted({*samples, *(name for name, _ in self.rejects), *self.failures})
+        }
+
+    def counts(self) -> dict[str, Any]:
+        """All that is counted, JSON-able, for other programs to read."""
+        return {
+            "total": self.total,
+            "slots": self.slots,
+            "windows": self.windows,
+            "categories": self.by("category"),
+            "formats": self.by("format"),
+            "movies": self.by_movie(),
+            "rejects": self.reasons(),
+            "failures": dict(sorted(self.failures.items())),
+        }
+
     def explain(self) -> str:
         """In one line, why there is not more."""
         parts = [f"{count} x {reason}" for reason, count in self.reasons().items()]
