@@ -27,9 +27,9 @@ FLOORS = (
     "forecast split tally transport",
     "epochs manifest",
     "claim dataset exported fetching jobs reading",
-    "batching bench commit evidence progress report reproduce",
+    "batching bench commit evidence progress report reproduce verify",
     "cli_bench export html_pictures loader",
-    "html_report parts",
+    "html_report parts repair",
     "cli_look",
     "cli",
 )
