@@ -57,7 +57,7 @@ FILMS = {
         Film("360p", 360, 640, 8, 2, keyint=24, cuts_are_keyframes=False),
     )
 }
-"""By name. The first two have long GOPs, as x265 makes them by default; 720p is for a quick look, 360p for counting movies."""
+"""By name. The first two have long GOPs, as x265 makes them by default; 720p is for a quick look, 360p for counting."""
 
 
 def made(film: Film) -> Path:
