@@ -26,7 +26,7 @@ from exports import check_finished_files, differing, three_movies, tree
 from torch_hdrpatches import cli
 from torch_hdrpatches.rng import rng_at
 
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds that one export may take."""
 
 
