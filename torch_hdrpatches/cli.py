@@ -22,6 +22,7 @@ from typer.exceptions import TyperException
 from .cli_bench import app as measuring
 from .cli_look import app as looking
 from .demo import make_demo
+from .diskerrors import explained
 from .errors import HDRPatchesError, RecipeError
 from .executors import Executor, processes, serial
 from .export import export as export_shards
@@ -109,21 +110,22 @@ def export(
     """Write the stream of a recipe into WebDataset shards; run again to go on."""
     if finish and part:
         raise RecipeError("--part makes a part and --finish puts all in place: give one of them")
-    if finish:
-        made = finish_parts(recipe, out, limit=limit)
-    else:
-        engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
-        begun = tally_of(out) if sidecars(out) and not part else Tally()
-        with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
-            run = partial(export_part, part=Part.parse(part)) if part else export_shards
-            made = run(
-                recipe,
-                out,
-                executor=watched.around(engine),
-                limit=limit,
-                extend=extend,
-                progress=watched.committed,
-            )
+    with explained(out):
+        if finish:
+            made = finish_parts(recipe, out, limit=limit)
+        else:
+            engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
+            begun = tally_of(out) if sidecars(out) and not part else Tally()
+            with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
+                run = partial(export_part, part=Part.parse(part)) if part else export_shards
+                made = run(
+                    recipe,
+                    out,
+                    executor=watched.around(engine),
+                    limit=limit,
+                    extend=extend,
+                    progress=watched.committed,
+                )
     _show(made)
     if part:
         console.print(f"part {part} waits in {out}; when all have been done: hdrpatches export {recipe} {out} --finish")

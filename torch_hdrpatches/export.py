@@ -18,6 +18,7 @@ from typing import Any
 from . import manifest
 from .claim import begin, held, is_finished
 from .commit import Committer
+from .diskerrors import explained
 from .errors import ExportError, NoSamplesError
 from .executors import Executor, processes, serial
 from .jobs import Job, work
@@ -59,8 +60,8 @@ def export(
 
     Raises:
         RecipeError: if the recipe cannot mean anything.
-        ExportError: if the folder holds the export of another recipe, another export is at work in it, or a target
-            cannot be met.
+        ExportError: if the folder holds the export of another recipe, another export is at work in it, a target
+            cannot be met, or the disk is full or refuses to be written.
         WorkerDiedError: if processes died at one job again and again.
         NoSamplesError: if nothing could be exported.
     """
@@ -69,7 +70,7 @@ def export(
     if is_finished(folder, stream):
         return manifest.tally_of(folder)
     engine = executor or (serial if workers <= 1 else processes(workers))
-    with held(folder):
+    with explained(folder), held(folder):
         committer = Committer(folder, stream, begin(folder, stream, extend=extend))
         committer.advance()
         while committer.wanted(committer.epoch):

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from .claim import begin, held, is_finished, shared
 from .commit import Committer, Ledger
+from .diskerrors import explained
 from .errors import ExportError, RecipeError
 from .executors import Executor, processes, serial
 from .export import complete, limited
@@ -80,7 +81,7 @@ def export_part(
     if is_finished(folder, stream):
         return tally
     engine = executor or (serial if workers <= 1 else processes(workers))
-    with shared(folder, f"part-{part.index}-of-{part.of}"):
+    with explained(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
         ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
         ledger.advance()
         with closing(engine(partial(work, stream, folder), _jobs_of(part, ledger))) as done:
@@ -111,7 +112,7 @@ def finish_parts(
     folder = Folder.of(out)
     if is_finished(folder, stream):
         return tally_of(folder)
-    with held(folder):
+    with explained(folder), held(folder):
         committer = Committer(folder, stream, begin(folder, stream))
         committer.advance()
         if wanted := committer.wanted(committer.epoch):

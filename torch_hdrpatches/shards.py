@@ -48,7 +48,8 @@ class ShardWriter:
 
     def __init__(self, file: IO[bytes], codec: str = "png") -> None:
         self._hashing = _HashingFile(file)
-        self._tar = tarfile.open(fileobj=self._hashing, mode="w|", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+        # Not "w|", which keeps a buffer that it tries to write once more when it is thrown away after an error.
+        self._tar = tarfile.open(fileobj=self._hashing, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
         self._codec = codec
         self._suffixes: list[str] = []
         self._records: list[str] = []
@@ -98,6 +99,9 @@ class _HashingFile(io.RawIOBase):
 
     def writable(self) -> bool:
         return True
+
+    def tell(self) -> int:
+        return self.size
 
     def write(self, data: Any) -> int:
         self.sha256.update(data)
