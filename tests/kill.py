@@ -63,14 +63,20 @@ def finished(recipe: Path, folder: Path, workers: int) -> None:
     assert code == 0, folder.with_suffix(".log").read_text()
 
 
+def written(folder: Path) -> int:
+    """The files in a folder, whatever they are."""
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
 def killed(recipe: Path, folder: Path, workers: int, files: int, seconds: float) -> str:
     """Kill an export so long after so many files are there; what it had done by then."""
+    before = written(folder)
     process = started(recipe, folder, workers)
-    while sum(len(names) for _, _, names in os.walk(folder)) < files:
+    while (os.getpgid(process) != process) or written(folder) < files:
         if ended(process) is not None:
             return "ended before the kill"
         time.sleep(0.004)
-    time.sleep(seconds)
+    time.sleep(seconds if before < files else 20 * seconds)
     os.killpg(process, signal.SIGKILL)
     if os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) != -signal.SIGKILL:
         return "ended before the kill"
