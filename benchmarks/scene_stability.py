@@ -157,6 +157,9 @@ def report(windows: list[Judged]) -> Iterator[str]:
         for ours, kinds in ((OURS, KINDS), (OURS, ("cut", "flash", "fade")), (SUDDEN, ("cut", "flash"))):
             yield f"\nAt equal recall: {', '.join(kinds)}\n"
             yield from at_equal_recall(ours, [window for window in chosen if window.kind in (*kinds, "")])
+    if real := _of(windows, REAL):
+        yield "\n### Real clips with cuts\n"
+        yield from by_clip(real)
     yield "\n### Stable windows refused by ours\n"
     yield from refused(windows)
 
@@ -204,6 +207,26 @@ def at_equal_recall(ours: str, windows: list[Judged]) -> Iterator[str]:
         shares = [_share(events, measure, threshold), _share(calm, measure, threshold)]
         shares.append(_precision(windows, measure, threshold))
         yield f"| {measure} | {threshold:.3g} | " + " | ".join(map(_percent, shares)) + " |"
+
+
+def by_clip(windows: list[Judged]) -> Iterator[str]:
+    """Of the clips in which there are cuts: how many windows with a cut are refused, and how many stable ones."""
+    names = sorted({window.movie for window in windows if window.kind == "cut"})
+    yield (
+        "| | windows with a cut | stable windows | "
+        + " | ".join(f"{measure}: cuts found, stable refused" for measure in DEFAULTS)
+        + " |"
+    )
+    yield "|---|---:|---:|" + "---:|" * len(DEFAULTS)
+    for name in names:
+        cuts, calm = ([w for w in windows if w.movie == name and w.kind == kind] for kind in ("cut", ""))
+        shares = [
+            f"{_percent(_share(cuts, *column))}, {_percent(_share(calm, *column))}"
+            if calm
+            else _percent(_share(cuts, *column))
+            for column in DEFAULTS.items()
+        ]
+        yield f"| {name} | {len(cuts)} | {len(calm)} | " + " | ".join(shares) + " |"
 
 
 def refused(windows: list[Judged]) -> Iterator[str]:
