@@ -42,6 +42,9 @@ def test_a_movie_that_fails_makes_exit_code_3_and_is_named(recipe, recipe_file, 
     exported = hdrpatches("export", recipe_file, tmp_path / "out")
     assert exported.returncode == 3
     assert "bad" in exported.stdout
+    movies = json.loads((tmp_path / "out" / "manifest.json").read_text())["movies"]
+    assert {name: bool(movie["failure"]) for name, movie in movies.items()} == {"pq": False, "hlg": False, "bad": True}
+    assert "bad.mkv" in movies["bad"]["failure"]
 
 
 def spoiled(recipe: dict[str, Any], mistake: str) -> dict[str, Any]:
@@ -49,6 +52,8 @@ def spoiled(recipe: dict[str, Any], mistake: str) -> dict[str, Any]:
         return recipe | {"samplng": {}}
     if mistake == "missing movie":
         recipe["movies"][0]["path"] = "gone.mkv"
+    if mistake == "two movies of one name":
+        recipe["movies"][1] |= {"name": "pq"}
     if mistake == "unknown category":
         recipe["movies"][0]["categories"] = ["spaec"]
     if mistake == "format larger than the frame":
@@ -61,6 +66,7 @@ def spoiled(recipe: dict[str, Any], mistake: str) -> dict[str, Any]:
     [
         ("typo", ["samplng", "unknown key", "sampling"]),
         ("missing movie", ["movies.0.path", "gone.mkv", "correct the path"]),
+        ("two movies of one name", ["movies.1", "pq.mkv", "hlg.mp4", "both named 'pq'", "another `name`"]),
         ("unknown category", ["movies.0.categories", "spaec", "space"]),
         ("format larger than the frame", ["formats.square.gt", "1200x1200", "frame_size", "smaller"]),
     ],
