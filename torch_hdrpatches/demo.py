@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .testing import MovieSpec, write_movie
@@ -46,7 +47,7 @@ def make_demo(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     movie, recipe = folder / "demo.mkv", folder / "recipe.toml"
     if not movie.exists():
-        partial = movie.with_name("demo.partial.mkv")
+        partial = movie.with_name(f"demo.partial-{os.getpid()}.mkv")  # another may be painting here
         write_movie(partial, MOVIE)
         partial.replace(movie)
     recipe.write_text(RECIPE, encoding="utf-8")

@@ -20,6 +20,9 @@ HEIGHT = 198
 CELL = round(HEIGHT * 16 / 9)
 """Columns of pixels for a source frame and for ``gt``."""
 GAP = 8
+SMALL = (HEIGHT - GAP) // 2
+MIN_WIDTH = 1000
+"""Columns of pixels that the captions need."""
 HEAD = 34
 CAPTION = 30
 BACKGROUND = (24, 24, 27)
@@ -47,8 +50,7 @@ def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Pat
         samples = live_samples(stream, rows)
     if not samples:
         raise NoSamplesError(f"{source}: there is no sample to show; `hdrpatches plan` or `probe` say why")
-    sheet = _sheet([_row(stream, sample) for sample in samples], len(samples[0]["lq"]))
-    sheet.save(path)
+    _sheet(stream, samples).save(path)
     return Path(path)
 
 
@@ -84,9 +86,10 @@ def as_image(picture: Tensor) -> Image.Image:
     return Image.fromarray(codes if codes.dtype == np.uint8 else (codes >> 8).astype(np.uint8))
 
 
-def _row(stream: PatchStream, sample: Sample) -> Image.Image:
-    small, columns = (HEIGHT - GAP) // 2, -(-len(sample["lq"]) // 2)
-    row = Image.new("RGB", (_width(len(sample["lq"])), HEIGHT + CAPTION + GAP), BACKGROUND)
+def _row(stream: PatchStream, sample: Sample, gt: int, lq: int) -> Image.Image:
+    """One sample, in columns of pixels of ``CELL``, ``gt``, and ``lq`` for each frame."""
+    columns = -(-len(sample["lq"]) // 2)
+    row = Image.new("RGB", (_width(gt, lq, columns), HEIGHT + CAPTION + GAP), BACKGROUND)
     draw = ImageDraw.Draw(row)
     draw.text((GAP, 5), sample["key"], fill=INK, font=ImageFont.load_default(16))
     indent = GAP + CELL + GAP
@@ -94,9 +97,9 @@ def _row(stream: PatchStream, sample: Sample) -> Image.Image:
     row.paste(_fitted(source_frame(stream, sample), CELL, HEIGHT), (GAP, CAPTION))
     row.paste(_fitted(as_image(sample["gt"]), CELL, HEIGHT), (indent, CAPTION))
     for index, frame in enumerate(sample["lq"]):
-        picture = _fitted(as_image(frame), round(small * 16 / 9), small)
+        picture = _fitted(as_image(frame), CELL, SMALL)
         line, column = divmod(index, columns)
-        row.paste(picture, (indent + CELL + GAP + column * (picture.width + GAP), CAPTION + line * (small + GAP)))
+        row.paste(picture, (indent + gt + GAP + column * (picture.width + GAP), CAPTION + line * (SMALL + GAP)))
     return row
 
 
@@ -111,9 +114,8 @@ def _facts(sample: Sample) -> Iterator[str]:
         yield f"{sample['tonemap']['curve']}, peak {sample['tonemap']['peak']:g} cd/m2"
 
 
-def _width(frames: int) -> int:
-    columns, cell = -(-frames // 2), round((HEIGHT - GAP) // 2 * 16 / 9)
-    return GAP + 2 * (CELL + GAP) + columns * (cell + GAP)
+def _width(gt: int, lq: int, columns: int) -> int:
+    return max(MIN_WIDTH, GAP + CELL + GAP + gt + GAP + columns * (lq + GAP))
 
 
 def _fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
@@ -121,12 +123,16 @@ def _fitted(picture: Image.Image, width: int, height: int) -> Image.Image:
     return picture.resize((round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS)
 
 
-def _sheet(rows: list[Image.Image], frames: int) -> Image.Image:
-    sheet = Image.new("RGB", (_width(frames), HEAD + sum(row.height for row in rows)), BACKGROUND)
+def _sheet(stream: PatchStream, samples: list[Sample]) -> Image.Image:
+    frames = len(samples[0]["lq"])
+    gt = max(_fitted(as_image(sample["gt"]), CELL, HEIGHT).width for sample in samples)
+    lq = max(_fitted(as_image(sample["lq"][0]), CELL, SMALL).width for sample in samples)
+    rows = [_row(stream, sample, gt, lq) for sample in samples]
+    sheet = Image.new("RGB", (rows[0].width, HEAD + sum(row.height for row in rows)), BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
-    columns = ("source frame and crop", "gt", f"lq, {frames} frames in order")
-    for column, title in enumerate(columns):
-        draw.text((GAP + column * (CELL + GAP), 9), title, fill=FAINT, font=font)
+    places = (GAP, GAP + CELL + GAP, GAP + CELL + GAP + gt + GAP)
+    for x, title in zip(places, ("source frame and crop", "gt", f"lq, {frames} frames in order"), strict=True):
+        draw.text((x, 9), title, fill=FAINT, font=font)
     y = HEAD
     for row in rows:
         sheet.paste(row, (0, y))
