@@ -30,6 +30,7 @@ NAVIGATION = {
     "Recipe": "recipe.md",
     "Look before you export": "looking.md",
     "Training": "training.md",
+    "Experiments": "experiments.md",
     "Export": "export.md",
     "Clusters": "cluster.md",
     "Colour": "colour.md",
