@@ -124,11 +124,13 @@ def candidates(asked: argparse.Namespace) -> Iterator[str]:
 
 
 def memory(asked: argparse.Namespace) -> Iterator[str]:
-    """Resident memory of parent and workers over many samples, by quarters; a small movie and small formats."""
+    """Resident memory of parent and workers over many samples, by quarters; small movies and formats."""
     with tempfile.TemporaryDirectory() as folder:
-        movies = [
-            write_movie(Path(folder) / f"{seed}.mkv", MovieSpec(frames=240, cuts=(100, 170), seed=seed))
-            for seed in range(2)
+        movies = [  # of two sizes, so that a worker's decoders are of two kinds, in turn
+            write_movie(
+                Path(folder) / f"{width}.mkv", MovieSpec(height=height, width=width, frames=240, cuts=(100, 170))
+            )
+            for height, width in ((360, 640), (288, 512))
         ]
         formats = {"square": {"gt": [96, 96]}, "wide": {"gt": [81, 144]}}
         dataset = HDRPatchDataset(

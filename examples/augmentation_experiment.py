@@ -38,10 +38,12 @@ def main() -> None:
             crop={"candidates": 4},
         )
         runs = {name: list(HDRPatchDataset(recipe, degrade=degrade)) for name, degrade in DEGRADATIONS.items()}
-    first, *others = runs.values()
-    for other in others:
-        same = [torch.equal(a["gt"], b["gt"]) and a["crop"] == b["crop"] for a, b in zip(first, other, strict=True)]
-        print(f"{sum(same)} of {len(first)} ground truths and crops are the same, bit for bit")
+    first = next(iter(runs.values()))
+    for name, samples in runs.items():
+        same = all(
+            a["crop"] == b["crop"] and torch.equal(a["gt"], b["gt"]) for a, b in zip(first, samples, strict=True)
+        )
+        print(f"{name}: crops and ground truths of {len(samples)} samples the same, bit for bit: {same}")
     picture(runs).save("augmentation_experiment.png")
     print("look at augmentation_experiment.png")
 
