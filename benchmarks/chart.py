@@ -22,7 +22,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     tables = {
         name.split("/")[1]: table
         for name, table in results["tables"].items()
-        if name.startswith("film/") and name.endswith("/1") and "disc" not in name
+        if name.startswith("film/") and name.endswith("/1") and "-" not in name
     }
     if not tables:
         return

@@ -53,7 +53,8 @@ SECTIONS: dict[str, type[Section]] = {
     "[shards]": Shards,
 }
 
-MARK = "<!-- reference -->"
+REFERENCE, RESULTS = "<!-- reference -->", "<!-- results -->"
+MEASURED = Path(__file__).parent.parent / "benchmarks" / "results" / "results.md"
 
 
 def on_config(config: Any) -> Any:
@@ -66,8 +67,11 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the recipe reference where a page asks for it."""
-    return markdown.replace(MARK, recipe_reference())
+    """Put the recipe reference and the benchmark's results where a page asks for them."""
+    if RESULTS in markdown:
+        _, _, results = MEASURED.read_text(encoding="utf-8").partition("\n")  # without its title
+        markdown = markdown.replace(RESULTS, results.replace("\n## ", "\n### "))
+    return markdown.replace(REFERENCE, recipe_reference())
 
 
 def recipe_reference() -> str:
