@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -31,9 +32,9 @@ def torchcodec_missing() -> str:
     return ""
 
 
-def torchcodec(work: Work) -> Callable[[], Counts]:
+def torchcodec(work: Work, threads: int = 1) -> Callable[[], Counts]:
     """One decoder for the movie, one thread, approximate seeks, in time order: RGB of PQ codes, not tone-mapped."""
-    decoder_of = _torchcodec_decoder()
+    decoder_of = _torchcodec_decoder(threads)
 
     def run() -> Counts:
         decoder = decoder_of(work.movie)
@@ -43,9 +44,14 @@ def torchcodec(work: Work) -> Callable[[], Counts]:
     return run
 
 
+def torchcodec_threads(work: Work) -> Callable[[], Counts]:
+    """The same with a thread of FFmpeg's for every core."""
+    return torchcodec(work, len(os.sched_getaffinity(0)))
+
+
 def torchcodec_items(work: Work) -> Callable[[], Counts]:
     """The same as a map-style dataset has it, whose items come in any order: a decoder for every timestamp."""
-    decoder_of = _torchcodec_decoder()
+    decoder_of = _torchcodec_decoder(1)
 
     def run() -> Counts:
         size = sum(_cut(_clip(decoder_of(work.movie), stop), stop, work.scale) for stop in work.stops)
@@ -54,11 +60,11 @@ def torchcodec_items(work: Work) -> Callable[[], Counts]:
     return run
 
 
-def _torchcodec_decoder() -> Callable[[str], Any]:
+def _torchcodec_decoder(threads: int) -> Callable[[str], Any]:
     # Imported here, so that it is no part of another method's memory.
     from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
 
-    return partial(VideoDecoder, seek_mode="approximate", num_ffmpeg_threads=1)
+    return partial(VideoDecoder, seek_mode="approximate", num_ffmpeg_threads=threads)
 
 
 def _clip(decoder: Any, stop: Stop) -> Tensor:

@@ -35,12 +35,19 @@ METHODS = {
     "reader": Method("our reader, pixels untouched", limit.read_windows),
     "live": Method("ours, live", ours.live),
     "live-slices": Method("ours, live, decoder threads on all cores", ours.live, all_cores=True),
+    "export-slices": Method("ours, with export, decoder threads on all cores", ours.export, all_cores=True),
     "live-keyframe": Method("ours, live, align = keyframe", ours.live_at_keyframes),
     "live-crops": Method("ours, live, four crops per category", ours.live_four_crops),
     "live-4": Method("ours, live, a fourth category", ours.live, categories=4),
     "export": Method("ours, with export (png)", ours.export),
     "torchcodec": Method(
         "torchcodec in time order, no tone mapping", baselines.torchcodec, baselines.torchcodec_missing
+    ),
+    "torchcodec-threads": Method(
+        "torchcodec in time order, FFmpeg threads on all cores",
+        baselines.torchcodec_threads,
+        baselines.torchcodec_missing,
+        all_cores=True,
     ),
     "torchcodec-items": Method(
         "torchcodec, any order, no tone mapping",

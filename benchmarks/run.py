@@ -24,6 +24,8 @@ PARTS = ("films", "pictures", "scaling")
 LONG_GOP = ("1080p", "2160p")
 LONG = ("1080p-long",)
 DISC = ("1080p-disc", "2160p-disc")
+OLD = ("old-timestamp", "old-category")
+"""They run other programs, which take all cores anyway."""
 ON_LONG = ("limit", "live", "live-keyframe")
 """Methods that are measured where a GOP has its full 250 frames, cuts or no cuts."""
 ON_DISC = ("limit", "limit-sweep", "reader", "live", "export", "torchcodec", "old-timestamp")
@@ -51,12 +53,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds, of which medians are taken")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run; others are kept")
     parser.add_argument("--films", nargs="+", choices=FILMS, default=[*LONG_GOP, *LONG, *DISC])
-    parser.add_argument("--processes", nargs="+", type=int, default=[1, 2], help="workers side by side")
+    parser.add_argument(
+        "--processes", nargs="+", choices=["1", "2", "all"], default=["1", "2", "all"], help="all: one, on all cores"
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, help="folder for results.json, results.md and chart.png")
     asked = parser.parse_args()
     if asked.quick:
-        asked.rounds, asked.films, asked.processes = 1, ["720p"], [1]
+        asked.rounds, asked.films, asked.processes = 1, ["720p"], ["1"]
     asked.out = asked.out or (WORK / "quick" if asked.quick else WORK.parent)
     return asked
 
@@ -65,7 +69,7 @@ def _tables(asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """The tables as they are finished, by name."""
     if "films" in asked.only:
         for film in asked.films:
-            for processes in asked.processes if film in LONG_GOP else [1]:
+            for processes in asked.processes if film in LONG_GOP else ["1"]:
                 yield f"film/{film}/{processes}", _film(film, processes, asked)
     for part, module in (("pictures", pictures), ("scaling", scaling)):
         if part in asked.only:
@@ -80,23 +84,26 @@ def _tables(asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield name, {"command": command, **began, "rows": rows}
 
 
-def _film(film: str, processes: int, asked: argparse.Namespace) -> dict[str, Any]:
+def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any]:
     """All methods on one film, interleaved."""
     movie = made(FILMS[film])
     began = _now()
     fitting = ON_DISC if film in DISC else ON_LONG if film in LONG else tuple(METHODS)
     missing = {name: METHODS[name].missing() for name in asked.methods if name in fitting}
     names = [name for name, reason in missing.items() if not reason]
-    names = [name for name in names if processes == 1 or not METHODS[name].all_cores]
+    if processes == "all":
+        names = [name for name in names if METHODS[name].all_cores or name in ("limit", *OLD)]
+    else:
+        names = [name for name in names if not METHODS[name].all_cores]
     for name, reason in missing.items():
         if reason:
             print(f"{film}: {name} is left out: {reason}", flush=True)
     works = {count: workload(movie, FILMS[film].slots, count) for count in {METHODS[name].categories for name in names}}
     timings = []
-    for timing in interleaved(works, WORK, names, processes, asked.rounds):
+    for timing in interleaved(works, WORK, names, 2 if processes == "2" else 1, asked.rounds):
         timings.append(timing)
         print(
-            f"{film}, {processes} process(es), round {timing.round + 1}: {timing.method:14} "
+            f"{film}, processes: {processes}, round {timing.round + 1}: {timing.method:14} "
             f"{timing.milliseconds:8.0f} ms per timestamp, {timing.peak_mb:5.0f} MB",
             flush=True,
         )
