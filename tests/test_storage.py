@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from torch_hdrpatches import stores
 from torch_hdrpatches.errors import MissingExtraError, StorageError
 from torch_hdrpatches.export import export
 from torch_hdrpatches.storage import Folder
+from torch_hdrpatches.stores import asked
 
 
 @pytest.fixture(params=["path", "file", "memory"])
@@ -106,6 +108,28 @@ def test_a_store_that_cannot_be_reached_says_what_would_help(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
     with pytest.raises(MissingExtraError, match=r"torch_hdrpatches\[gcs\]"):
         Folder.of("gs://bucket/x")
+
+
+def test_a_store_that_fails_is_asked_again_and_then_said(monkeypatch):
+    monkeypatch.setattr(stores, "PAUSES", (0.0, 0.0))
+    times = []
+
+    def question(system: object, path: str) -> str:
+        times.append(path)
+        if len(times) < 3:
+            raise TimeoutError("no answer")
+        return path
+
+    assert asked("memory://x/y", question) == "/x/y"
+    assert len(times) == 3
+
+    def never(system: object, path: str) -> str:
+        raise RuntimeError("no credentials")
+
+    with pytest.raises(StorageError, match=r"memory://x/y.*no credentials.*goes on later"):
+        asked("memory://x/y", never)
+    with pytest.raises(StorageError, match="can only be read"), Folder.of("http://localhost/x").whole_file("y"):
+        pass
 
 
 def test_an_export_into_memory_is_the_one_on_disk(small, tmp_path):

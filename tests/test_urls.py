@@ -16,7 +16,7 @@ from samples import signatures
 from servers import Web, s3_server, web_server
 from torch.utils.data import DataLoader
 
-from torch_hdrpatches import ranges
+from torch_hdrpatches import stores
 from torch_hdrpatches.dataset import HDRPatchDataset
 from torch_hdrpatches.errors import DamagedMovieError, ExportError, MovieOpenError, StorageError
 from torch_hdrpatches.export import export
@@ -157,7 +157,7 @@ def test_a_server_that_fails_now_and_then_is_asked_again_and_one_that_fails_for_
     films, monkeypatch
 ):
     pytest.importorskip("aiohttp")
-    monkeypatch.setattr(ranges, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(stores, "PAUSES", (0.0, 0.0))
     with web_server(films, fails=lambda number: number % 3) as web, open_movie(f"{web.url}/long.mkv") as movie:
         assert len(movie.window(8.0).pts) == 7
     broken: list[bool] = []

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from .errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
 from .logs import logged
 from .ranges import RangeFile
-from .storage import is_url
+from .stores import is_url
 
 FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
 """Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""

@@ -15,7 +15,7 @@ from typing import Any
 from .facts import Facts, probe
 from .frames import Box, ColorTags
 from .ranges import stamp_of
-from .storage import is_url
+from .stores import is_url
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from .ranges import opened, stamp_of
 from .recipe import Recipe
 from .sample import Making, name_of
-from .storage import is_url
+from .stores import is_url
 
 
 def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:

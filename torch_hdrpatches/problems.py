@@ -9,7 +9,7 @@ from pathlib import Path
 from .facts import Facts
 from .geometry import Geometry
 from .recipe import Recipe
-from .storage import is_url
+from .stores import is_url
 
 
 def problems_of(recipe: Recipe, facts: Mapping[str, Facts]) -> Iterator[str]:

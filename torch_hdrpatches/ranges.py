@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import io
-import logging
-import time
 from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
 from .errors import MovieOpenError, StorageError
-from .storage import file_system, is_url
+from .stores import asked, is_url
 
 FIRST_AHEAD, MOST_AHEAD = 1 << 17, 1 << 22
 """Bytes that are fetched at once: few after a jump, then twice as many each time, for as long as reading goes on."""
 KEPT = 6
 """Stretches that are kept: containers go to and fro between their index, their sound and their pictures."""
-PAUSES = (0.5, 2.0, 8.0)
-"""Seconds before a range is asked for again."""
+NO_RANGES = "serve it with range requests, or copy it to a disk"
 MARKS = ("ETag", "etag", "md5Hash", "LastModified", "Last-Modified", "mtime", "updated", "created")
 """Under these names stores say which version of a file they hold."""
-
-log = logging.getLogger(__name__)
 
 
 class RangeFile(io.RawIOBase):
@@ -41,16 +36,14 @@ class RangeFile(io.RawIOBase):
         self._stretches: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
         self._position, self._ahead = 0, FIRST_AHEAD
         try:
-            self._file = _patiently(url, lambda system, path: system.open(path, "rb", cache_type="none"))
-            if not self._file.seekable():
-                raise ValueError("it cannot be sought")
-            self.size = self._file.seek(0, io.SEEK_END)
+            self._file, self.size = asked(url, _opened)
             self._fetch(0)
         except (FileNotFoundError, PermissionError) as error:
             raise MovieOpenError(url, f"cannot be opened ({error})") from None
-        except ValueError as error:
-            remedy = "serve it with range requests, or copy it to a disk"
-            raise MovieOpenError(url, f"is not given in ranges ({error})", remedy) from None
+        except StorageError as error:
+            if isinstance(error.__cause__, ValueError):  # so fsspec says that there are no ranges
+                raise MovieOpenError(url, f"is not given in ranges ({error.__cause__})", NO_RANGES) from None
+            raise
 
     def seekable(self) -> bool:
         """It can be sought."""
@@ -98,11 +91,17 @@ class RangeFile(io.RawIOBase):
             self._file.seek(first)
             return bytes(self._file.read(last - first))
 
-        stretch = _patiently(self._url, fetched)
+        stretch = asked(self._url, fetched)
         if len(stretch) != last - first:
             raise StorageError(f"{self._url}: gave {len(stretch)} of {last - first} bytes at {first}")
         self._stretches.append((first, stretch))
         return first, stretch
+
+
+def _opened(system: Any, path: str) -> tuple[Any, int]:
+    file = system.open(path, "rb", cache_type="none")
+    file.seek(0, io.SEEK_END)  # a ValueError if it comes as a stream only
+    return file, file.tell()
 
 
 def opened(path: str) -> IO[bytes]:
@@ -118,24 +117,8 @@ def stamp_of(url: str) -> tuple[int, str]:
         MissingExtraError, StorageError: if the store cannot be reached.
     """
     try:
-        info = _patiently(url, lambda system, path: system.info(path))
+        info = asked(url, lambda system, path: system.info(path))
     except (FileNotFoundError, PermissionError) as error:
         raise MovieOpenError(url, f"cannot be opened ({error})") from None
     mark = next((str(info[name]) for name in MARKS if info.get(name)), "")
     return int(info["size"] or 0), mark.strip('"')
-
-
-def _patiently(url: str, call: Any) -> Any:
-    """Call with the file system of a URL, again after a while if that fails."""
-    system, path = file_system(url)
-    for pause in (*PAUSES, None):
-        try:
-            return call(system, path)
-        except (FileNotFoundError, PermissionError, ValueError):
-            raise
-        except Exception as error:
-            if pause is None:
-                raise StorageError(f"{url}: cannot be read ({error!r}); the same command goes on later") from error
-            log.warning("%s: %r; asked again in %g s", url, error, pause)
-            time.sleep(pause)
-    raise AssertionError("the last pause is None")

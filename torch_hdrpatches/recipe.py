@@ -27,7 +27,8 @@ from .settings import (
     Shards,
     Tonemap,
 )
-from .storage import expanded, is_url
+from .storage import expanded
+from .stores import is_url
 
 
 class Recipe(Section):

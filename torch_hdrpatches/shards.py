@@ -18,7 +18,8 @@ from torch import Tensor
 from .errors import ShardError
 from .pictures import CODECS, decode, encode
 from .sample import Sample
-from .storage import Folder, expanded, is_url
+from .storage import Folder, expanded
+from .stores import is_url
 
 FORMAT_VERSION = 1
 """Of the records; a reader reads its own and all earlier versions."""

@@ -15,38 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeAlias
 
-import fsspec
-
-from .errors import MissingExtraError, StorageError
+from .errors import StorageError
+from .stores import asked, file_system, is_url
 
 Location: TypeAlias = "str | os.PathLike[str] | Folder"
 """A path, a URL that fsspec opens, or a folder."""
-
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
-"""Protocols to the extra of this package that brings what fsspec needs for them."""
-
-
-def is_url(path: str) -> bool:
-    """Whether fsspec rather than the file system opens this path."""
-    return re.match(r"^[a-z][a-z0-9+.-]+://", path) is not None
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, which belongs to this process, and the path in it.
-
-    Raises:
-        MissingExtraError: if a package for this protocol is not installed.
-        StorageError: if there is no such protocol.
-    """
-    protocol = url.partition("://")[0]
-    try:
-        found: tuple[Any, str] = fsspec.core.url_to_fs(url)
-        return found
-    except ImportError as error:
-        what = f"torch_hdrpatches[{EXTRAS[protocol]}]" if protocol in EXTRAS else f"what fsspec needs for {protocol}"
-        raise MissingExtraError(f"{url}: {error}; pip install '{what}'") from None
-    except ValueError as error:
-        raise StorageError(f"{url}: {error}") from None
 
 
 def located(location: str) -> tuple[Folder, str]:
@@ -232,65 +205,60 @@ class _StoreFolder(Folder):
         return f"{self.url}/{name}" if name else self.url
 
     def names(self, pattern: str) -> list[str]:
-        system, root = _fresh(self.url)
         parts = pattern.split("/")
         fixed = next((number for number, part in enumerate(parts) if set(part) & set("*?[")), len(parts) - 1)
-        found = []
-        for path in system.find("/".join([root.rstrip("/"), *parts[:fixed]])):
-            name = PurePosixPath(path).relative_to(root)
-            if len(name.parts) == len(parts) and all(map(fnmatch.fnmatchcase, name.parts, parts)):
-                found.append(str(name))
-        return sorted(found)
+        found = map(PurePosixPath, self._below("/".join(parts[:fixed])))
+        return [
+            str(name)
+            for name in found
+            if len(name.parts) == len(parts) and all(map(fnmatch.fnmatchcase, name.parts, parts))
+        ]
 
     def everything(self) -> list[str]:
-        system, root = _fresh(self.url)
-        return sorted(str(PurePosixPath(path).relative_to(root)) for path in system.find(root))
+        return self._below("")
+
+    def _below(self, prefix: str) -> list[str]:
+        def listed(system: Any, root: str) -> list[str]:
+            found = system.find(f"{root.rstrip('/')}/{prefix}".rstrip("/"))
+            return sorted(str(PurePosixPath(path).relative_to(root)) for path in found)
+
+        return asked(self.url, listed)
 
     def exists(self, name: str) -> bool:
-        system, path = _fresh(self.place(name))
-        return bool(system.isfile(path))
+        return asked(self.place(name), lambda system, path: bool(system.isfile(path)))
 
     def size(self, name: str) -> int:
-        system, path = _fresh(self.place(name))
-        return int(system.size(path))
+        return asked(self.place(name), lambda system, path: int(system.size(path)))
 
     def open(self, name: str, ahead: int = 1 << 22) -> IO[bytes]:
-        system, path = _fresh(self.place(name))
-        kind = "readahead" if ahead else "none"
-        file: IO[bytes] = system.open(path, "rb", block_size=ahead or 1, cache_type=kind)
+        how = {"block_size": ahead or 1, "cache_type": "readahead" if ahead else "none"}
+        file: IO[bytes] = asked(self.place(name), lambda system, path: system.open(path, "rb", **how))
         return file
 
     @contextmanager
     def whole_file(self, name: str) -> Iterator[IO[bytes]]:
-        system, path = _fresh(self.place(name))
+        if self.url.startswith("http"):
+            raise StorageError(f"{self.url} can only be read")
         with tempfile.NamedTemporaryFile(prefix="hdrpatches-") as spool:
             yield spool
             spool.flush()
-            system.put_file(spool.name, path)
+            asked(self.place(name), lambda system, path: system.put_file(spool.name, path))
 
     def move(self, source: str, target: str) -> None:
-        system, path = _fresh(self.place(source))
-        system.mv(path, file_system(self.place(target))[1])
+        _, to = file_system(self.place(target))
+        asked(self.place(source), lambda system, path: system.cp_file(path, to))
+        self.remove(source)
 
     def remove(self, name: str) -> None:
-        system, path = _fresh(self.place(name))
         with suppress(FileNotFoundError):
-            system.rm_file(path)
+            asked(self.place(name), lambda system, path: system.rm_file(path))
 
     def remove_tree(self, name: str) -> None:
-        system, path = _fresh(self.place(name))
         with suppress(FileNotFoundError):
-            system.rm(path, recursive=True)
+            asked(self.place(name), lambda system, path: system.rm(path, recursive=True))
 
     def sweep(self) -> None:
         """An upload that was broken off left nothing here."""
-
-
-def _fresh(url: str) -> tuple[Any, str]:
-    """``file_system`` without the listings that fsspec keeps: others write there too."""
-    system, path = file_system(url)
-    system.invalidate_cache()
-    return system, path
 
 
 def _protocols(system: Any) -> tuple[str, ...]:

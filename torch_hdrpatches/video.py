@@ -13,7 +13,7 @@ from .memory import prepare_for
 from .planes import layout_of, planes_of
 from .seeking import SeekingReader
 from .source import Counters, Source, Timed
-from .storage import is_url
+from .stores import is_url
 from .watchdog import Watched
 
 PATIENCE_SECONDS = 120.0
