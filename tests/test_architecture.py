@@ -15,9 +15,9 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 # From the ground up.
 FLOORS = (
     "_testing_scenery augment color errors frames jit logs memory packets rng terminal watchdog workers",
-    "_testing_signal blocks charts crop cursor curves diskerrors executors measures metadata planes png storage taps",
-    "_testing_paint degrade pictures ranges resample scene tables tarindex",
-    "_testing_picture compression container corrupt kernel settings",
+    "_testing_signal blocks charts crop cursor curves diskerrors executors measures metadata planes png stores taps",
+    "_testing_paint degrade pictures ranges resample scene storage tables",
+    "_testing_picture compression container corrupt kernel settings tarindex",
     "recipe source testing tonemap",
     "demo plan stretch survey toml",
     "facts legacy",
