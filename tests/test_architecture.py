@@ -16,7 +16,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 FLOORS = (
     "_testing_scenery augment color errors frames jit logs memory packets rng terminal watchdog workers",
     "_testing_signal blocks charts crop cursor curves diskerrors executors measures metadata planes png stores taps",
-    "_testing_paint degrade pictures ranges resample scene storage tables",
+    "_testing_paint degrade pictures ranges ray_tasks resample scene storage tables",
     "_testing_picture compression container corrupt kernel settings tarindex",
     "recipe source testing tonemap",
     "demo plan stretch survey toml",

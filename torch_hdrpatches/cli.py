@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -30,6 +31,7 @@ from .jobs import Job
 from .manifest import sidecars, tally_of
 from .parts import Part, export_part, finish_parts
 from .progress import watching
+from .ray_tasks import on_ray
 from .recipe import Recipe
 from .repair import repair
 from .report import contact_sheet
@@ -39,6 +41,13 @@ from .verify import Looked, Problem
 from .verify import verify as find_problems
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+class Engine(StrEnum):
+    """Who does the work."""
+
+    processes = "processes"
+    ray = "ray"
 
 
 def main() -> None:
@@ -96,7 +105,10 @@ def demo(
 def export(
     recipe: Annotated[Path, typer.Argument(help="A recipe (TOML or JSON).")],
     out: Annotated[str, typer.Argument(help="Folder for the shards, or its URL.")],
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, or Ray tasks at a time.")] = 1,
+    executor: Annotated[
+        Engine, typer.Option(help="ray: on the cluster that RAY_ADDRESS names, else on this machine.")
+    ] = Engine.processes,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only every N-th job, 0/N to N-1/N; then --finish.")
@@ -114,7 +126,9 @@ def export(
         if finish:
             made = finish_parts(recipe, out, limit=limit)
         else:
-            engine: Executor[Job, None] = serial if workers == 1 else processes(workers)
+            engine: Executor[Job, None] = processes(workers) if workers > 1 else serial
+            if executor is Engine.ray:
+                engine = on_ray(workers)
             begun = tally_of(out) if sidecars(out) and not part else Tally()
             with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
                 run = partial(export_part, part=Part.parse(part)) if part else export_shards
