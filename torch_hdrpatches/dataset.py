@@ -31,7 +31,8 @@ class HDRPatchDataset(EpochDataset):
         transform: ``transform(sample, rng) -> sample``, applied last.
         curve: a tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``curves.UserCurve``.
         accept: ``accept(sample) -> bool``; a refused patch is drawn again elsewhere in its window, a few times.
-        rank, world_size: found from the environment or the process group when absent.
+        rank: of this process; found from the environment or the process group when absent.
+        world_size: how many ranks there are; found likewise.
 
     Raises:
         RecipeError: if the recipe cannot mean anything, or names a file that does not exist.

@@ -29,7 +29,8 @@ class PatchLoader:
         dataset: an ``HDRPatchDataset``, or what ``read_shards`` returns.
         batch_size: samples per batch.
         num_workers: processes that decode; 0 decodes in this one.
-        rank, world_size: found from the environment or the process group when absent.
+        rank: of this process; found from the environment or the process group when absent.
+        world_size: how many ranks there are; found likewise.
         shuffle_runs: the samples of this many runs are mixed.
         by_category: batches hold one category, too.
         drop_last: leave out the batches that are not full when an epoch's own samples end.

@@ -162,7 +162,8 @@ def read_shards(
         transform: ``transform(sample, rng) -> sample``, with a generator of its own per seed, epoch and key.
         seed: of the order; None: as they are stored, in every epoch.
         epoch: of the order and of ``transform``; see ``set_epoch``.
-        rank, world_size: found from the environment or the process group when absent.
+        rank: of this process; found from the environment or the process group when absent.
+        world_size: how many ranks there are; found likewise.
 
     Raises:
         ShardError: if there are no shards, or one is damaged.
