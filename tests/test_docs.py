@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,12 @@ def blocks_of(page: str) -> list[tuple[str, str]]:
 @pytest.fixture
 def folder(demo, tmp_path, monkeypatch):
     """Where a reader is who has run ``hdrpatches demo demo``."""
-    (tmp_path / "demo").symlink_to(demo / "demo")
+    (tmp_path / "demo").mkdir()
+    for path in (demo / "demo").iterdir():
+        (tmp_path / "demo" / path.name).symlink_to(path)
+    recipe = tmp_path / "demo" / "recipe.toml"
+    recipe.unlink()
+    shutil.copy2(demo / "demo" / "recipe.toml", recipe)  # a page may write beside it
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
