@@ -6,6 +6,7 @@ import fnmatch
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -162,10 +163,11 @@ class _LocalFolder(Folder):
     @contextmanager
     def whole_file(self, name: str) -> Iterator[IO[bytes]]:
         path = self.path / name
-        beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        # Not the process's number: on a shared disk another machine may have one of the same, at the same job.
+        beside = path.with_name(f".{path.name}.{secrets.randbelow(10**12)}.tmp")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with beside.open("wb") as file:
+            with beside.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
