@@ -118,7 +118,7 @@ def test_a_cluster_that_loses_a_node_makes_the_same_folder(cluster, mixed, mixed
     def slow(work: Callable[[Any], Any], items: Any) -> Iterator[Any]:
         def slowed(item: Any) -> Any:
             if item.index < 6:
-                time.sleep(2.0)  # so that both nodes are at work when one is lost
+                time.sleep(5.0)  # so that both nodes are at work when one is lost
             return work(item)
 
         return on_ray(2)(slowed, items)

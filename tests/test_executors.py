@@ -81,7 +81,7 @@ def test_no_more_items_are_drawn_than_can_be_worked_on():
 @pytest.mark.parametrize("kill", [killed, hanging, leaving])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_process_that_dies_or_hangs_is_replaced_and_its_item_done_again(tmp_path, workers, kill):
-    given = processes(workers, patience=1)(partial(dying, tmp_path, 2, kill), range(6))
+    given = processes(workers, patience=5)(partial(dying, tmp_path, 2, kill), range(6))
     assert sorted(given) == [(number, number * number) for number in range(6)]
     assert len(list(tmp_path.iterdir())) == 2
 
