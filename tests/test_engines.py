@@ -114,11 +114,11 @@ def test_an_error_of_the_work_comes_as_it_is(cluster):
         list(on_ray(1)(work, [0]))
 
 
-def test_a_cluster_that_loses_a_node_makes_the_same_folder(cluster, mixed, mixed_whole, tmp_path, caplog):
+def test_a_cluster_that_loses_a_node_makes_the_same_folder(cluster, mixed, mixed_whole, tmp_path):
     def slow(work: Callable[[Any], Any], items: Any) -> Iterator[Any]:
         def slowed(item: Any) -> Any:
             if item.index < 6:
-                time.sleep(5.0)  # so that both nodes are at work when one is lost
+                time.sleep(2.0)  # so that both nodes are at work when one is lost
             return work(item)
 
         return on_ray(2)(slowed, items)
@@ -133,7 +133,8 @@ def test_a_cluster_that_loses_a_node_makes_the_same_folder(cluster, mixed, mixed
 
     export(mixed, tmp_path, executor=slow, progress=lose)
     lost[0].join()
-    assert "while it made job" in caplog.text
+    ray = pytest.importorskip("ray")
+    assert [node["Alive"] for node in ray.nodes()].count(False) == 1
     assert differing(tree(tmp_path), mixed_whole) == []
 
 
