@@ -1,4 +1,4 @@
-"""Samples as values that can be compared: key and hashes of the pictures."""
+"""Samples as values that can be compared, key and hashes of the pictures; and a way to refuse some."""
 
 from __future__ import annotations
 
@@ -7,6 +7,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
+
+from torch_hdrpatches.rng import uniform_at
+
+
+class Refuses:
+    """Refuses a share of all samples, each by its key."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, sample: Any) -> bool:
+        return uniform_at("refuses", sample["key"]) >= self.share
+
+    def __repr__(self) -> str:
+        return f"Refuses({self.share})"
 
 
 def digest(tensor: Tensor) -> str:

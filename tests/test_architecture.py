@@ -14,14 +14,14 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 # From the ground up.
 FLOORS = (
-    "_testing_scenery augment color errors frames jit logs memory packets rng terminal watchdog workers",
-    "_testing_signal blocks charts crop cursor curves diskerrors executors measures metadata planes png stores taps",
-    "_testing_paint degrade pictures ranges ray_tasks resample scene storage tables",
-    "_testing_picture compression container corrupt kernel settings tarindex",
-    "recipe source testing tonemap",
-    "demo plan stretch survey toml",
-    "facts legacy",
-    "counting factcache geometry seeking verdict",
+    "_testing_scenery augment color errors fingerprint frames logs memory packets rng terminal watchdog workers",
+    "_testing_signal charts crop cursor curves diskerrors executors jit metadata planes stores",
+    "_testing_paint blocks measures png ranges ray_tasks storage tables taps",
+    "_testing_picture container degrade kernel pictures resample scene tarindex",
+    "compression corrupt settings source testing tonemap",
+    "demo recipe stretch survey",
+    "facts plan toml",
+    "counting factcache geometry legacy seeking verdict",
     "problems sample starter verdict_table video",
     "adapters examine identity shards stream",
     "forecast split tally transport",

@@ -8,27 +8,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from samples import Refuses
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from torch_hdrpatches import HDRPatchDataset, PatchLoader
-from torch_hdrpatches.rng import uniform_at
 
 EPOCHS = 3
 PATIENCE_SECONDS = 150
-
-
-class Refuses:
-    """Refuses a share of all samples, each by its key."""
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-
-    def __call__(self, sample: Any) -> bool:
-        return uniform_at("refuses", sample["key"]) >= self.share
-
-    def __repr__(self) -> str:
-        return f"Refuses({self.share})"
 
 
 def train(rank: int, recipe: dict[str, Any], share: float, folder: str) -> None:

@@ -42,7 +42,7 @@ def test_specialisations_that_are_compiled_at_the_same_time_do_not_take_each_oth
 
 def test_code_of_other_sources_is_not_taken(tmp_path, monkeypatch):
     assert kept(summed, tmp_path)(np.arange(4)) == 6
-    monkeypatch.setattr(jit, "_sources", lambda: "other")
+    monkeypatch.setattr(jit, "package_digest", lambda: "other")
     again = kept(summed, tmp_path)
     assert again(np.arange(4)) == 6
     assert sum(again.stats.cache_hits.values()) == 0

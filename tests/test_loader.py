@@ -18,7 +18,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from samples import batch_signatures, signatures
+from samples import Refuses, batch_signatures, signatures
 
 from torch_hdrpatches.batching import LAP, Batching, Epoch
 from torch_hdrpatches.cursor import Cursor
@@ -119,19 +119,6 @@ def test_ranks_give_equal_numbers_of_batches_and_share_the_epoch(items, world_si
         assert set(given_out) == everything
     else:
         assert all(len(batch) == batch_size for share in shares for batch in share)
-
-
-class Refuses:
-    """Refuses a share of all samples, each by its key."""
-
-    def __init__(self, share: float) -> None:
-        self.share = share
-
-    def __call__(self, sample: Any) -> bool:
-        return uniform_at("refuses", sample["key"]) >= self.share
-
-    def __repr__(self) -> str:
-        return f"Refuses({self.share})"
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .frames import Box, Plane, Planes
+from .frames import Box, Plane, Planes, readonly
 from .jit import compiled
 
 Grid: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
@@ -49,7 +49,7 @@ def cells_of(pictures: Sequence[Planes], grey: Grid, area: Box) -> Cells:
     size = max(1, math.isqrt(area.height * area.width // CELLS))
     cells = np.empty((len(pictures), area.height // size, area.width // size), np.int32)
     for picture, target in zip(pictures, cells, strict=True):
-        _average(_readonly(picture.y), _readonly(grey), area.top, area.left, size, target)
+        _average(readonly(picture.y), readonly(grey), area.top, area.left, size, target)
     rows, columns = (max(0, BLOCK - length) for length in cells.shape[1:])
     return np.pad(cells, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else cells
 
@@ -88,13 +88,6 @@ def _nearest_first(reach: int) -> Cells:
 
 
 _NEAR = _nearest_first(REACH)
-
-
-def _readonly(plane: Plane) -> Plane:
-    """The plane as the loops are compiled for: one kind of array, however the caller came by it."""
-    view = np.ascontiguousarray(plane).view()
-    view.flags.writeable = False
-    return view
 
 
 # Integers only: the same on every machine, in whatever order the compiler vectorises the sums.

@@ -25,7 +25,7 @@ from .cli_look import app as looking
 from .demo import make_demo
 from .diskerrors import explained
 from .errors import HDRPatchesError, RecipeError
-from .executors import Executor, processes, serial
+from .executors import Executor, on_this_machine
 from .export import export as export_shards
 from .jobs import Job
 from .manifest import sidecars, tally_of
@@ -37,7 +37,7 @@ from .repair import repair
 from .report import contact_sheet
 from .tally import Tally
 from .terminal import BAD_RECIPE, DONE, FAILED, INTERRUPTED, SOME_MOVIES_FAILED, console
-from .verify import Looked, Problem
+from .verify import Problem
 from .verify import verify as find_problems
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -126,9 +126,7 @@ def export(
         if finish:
             made = finish_parts(recipe, out, limit=limit)
         else:
-            engine: Executor[Job, None] = processes(workers) if workers > 1 else serial
-            if executor is Engine.ray:
-                engine = on_ray(workers)
+            engine: Executor[Job, None] = (on_ray if executor is Engine.ray else on_this_machine)(workers)
             begun = tally_of(out) if sidecars(out) and not part else Tally()
             with watching(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
                 run = partial(export_part, part=Part.parse(part)) if part else export_shards
@@ -167,8 +165,7 @@ def verify(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Read all of an exported folder, and say what is wrong with it."""
-    engine: Executor[str, Looked] = serial if workers == 1 else processes(workers)
-    problems = find_problems(out, executor=engine)
+    problems = find_problems(out, executor=on_this_machine(workers))
     _list(problems)
     if problems and mend:
         problems = repair(out, problems, recipe=recipe, workers=workers)

@@ -58,6 +58,11 @@ def processes(workers: int, *, patience: float = PATIENCE_SECONDS) -> Executor[I
     return partial(_in_processes, workers, patience)
 
 
+def on_this_machine(workers: int) -> Executor[Item, Result]:
+    """``serial`` for one worker, else ``processes``."""
+    return serial if workers <= 1 else processes(workers)
+
+
 def alive(where: str) -> None:
     """Said by work now and then: that it is alive, and where it is."""
     _say(where)

@@ -20,7 +20,7 @@ from .claim import begin, held, is_finished
 from .commit import Committer
 from .diskerrors import explained
 from .errors import ExportError, NoSamplesError
-from .executors import Executor, processes, serial
+from .executors import Executor, on_this_machine
 from .jobs import Job, work
 from .recipe import Recipe
 from .storage import Folder, Location
@@ -69,7 +69,7 @@ def export(
     folder = Folder.of(out)
     if is_finished(folder, stream):
         return manifest.tally_of(folder)
-    engine = executor or (serial if workers <= 1 else processes(workers))
+    engine = executor or on_this_machine(workers)
     with explained(folder), held(folder):
         committer = Committer(folder, stream, begin(folder, stream, extend=extend))
         committer.advance()

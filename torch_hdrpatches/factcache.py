@@ -8,11 +8,11 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .facts import Facts, probe
+from .fingerprint import package_digest
 from .frames import Box, ColorTags
 from .ranges import stamp_of
 from .stores import is_url
@@ -24,8 +24,7 @@ def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
     """The facts of a movie: ``facts.probe``, or what it said of the same file before.
 
     A file is the same if path, size and time of change are (of a URL, what its store says), and if this package's
-    code is. Lies below
-    ``$XDG_CACHE_HOME/torch_hdrpatches``; a movie that gives nothing is looked at anew every time.
+    code is. Lies below ``$XDG_CACHE_HOME/torch_hdrpatches``; a movie that gives nothing is looked at anew every time.
 
     Raises:
         MovieError: the movie gives nothing; why, and what would help.
@@ -75,19 +74,11 @@ def _place(path: str, assume: Mapping[str, str]) -> Path | None:
             size, mark = stamp_of(path)
             if not mark:
                 return None
-            address = [path, size, mark, sorted(assume.items()), _code()]
+            file = [path, size, mark]
         else:
             stat = Path(path).stat()
-            address = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns, sorted(assume.items()), _code()]
+            file = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns]
+        address = [*file, sorted(assume.items()), package_digest()]
         return cache_folder() / f"{hashlib.sha256(json.dumps(address).encode()).hexdigest()[:32]}.json"
     except (OSError, RuntimeError):  # no such file, which the probe will say better; or no home
         return None
-
-
-@cache
-def _code() -> str:
-    """A digest of this package's sources: another version may see other facts in the same file."""
-    digest = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(module.read_bytes())
-    return digest.hexdigest()

@@ -66,3 +66,10 @@ class Window:
     """Presentation time stamps of the pictures in seconds, as the container has them."""
     seconds: float
     """Presentation time of the centre picture, measured from the movie's presentation start."""
+
+
+def readonly(plane: Plane) -> Plane:
+    """The plane as compiled loops expect it: one kind of array, however the caller came by it."""
+    view = np.ascontiguousarray(plane).view()
+    view.flags.writeable = False
+    return view

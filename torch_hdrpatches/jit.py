@@ -6,7 +6,6 @@ import hashlib
 import pickle
 import secrets
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +13,8 @@ from numba import __version__ as numba_version
 from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
+
+from .fingerprint import package_digest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -63,14 +64,5 @@ class _Files:
             path.unlink(missing_ok=True)
 
     def _path(self, key: Any) -> Path:
-        digest = hashlib.sha256(f"{key!r} {_sources()}".encode()).hexdigest()[:24]
+        digest = hashlib.sha256(f"{key!r} {numba_version} {package_digest()}".encode()).hexdigest()[:24]
         return self._folder / f"{self._name}.{digest}.nbc"
-
-
-@cache
-def _sources() -> str:
-    """Of this package and of numba: what a compiled function depends on beside its own code."""
-    digest = hashlib.sha256(numba_version.encode())
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

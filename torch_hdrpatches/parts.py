@@ -16,7 +16,7 @@ from .claim import begin, held, is_finished, shared
 from .commit import Committer, Ledger
 from .diskerrors import explained
 from .errors import ExportError, RecipeError
-from .executors import Executor, processes, serial
+from .executors import Executor, on_this_machine
 from .export import complete, limited
 from .jobs import Job, record_name, work
 from .manifest import WORK, tally_of
@@ -80,7 +80,7 @@ def export_part(
     folder, tally = Folder.of(out), Tally()
     if is_finished(folder, stream):
         return tally
-    engine = executor or (serial if workers <= 1 else processes(workers))
+    engine = executor or on_this_machine(workers)
     with explained(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
         ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
         ledger.advance()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from . import color
 from .curves import PRESETS, CurveName, ToneSettings, UserCurve, implausible_peaks, peak_nits
-from .frames import Box, ColorTags, Plane, Planes
+from .frames import Box, ColorTags, Plane, Planes, readonly
 from .kernel import write_sdr, write_signal
 from .tables import (
     HLG_TOP,
@@ -110,7 +110,7 @@ class Grader:
         for plane, (rows, columns) in zip((picture.y, picture.cb, picture.cr), shapes, strict=True):
             if plane.ndim != 2 or plane.shape[0] < rows or plane.shape[1] < columns:
                 raise ValueError(f"a plane is {plane.shape}, expected at least {rows} x {columns}")
-        return _readonly(picture.y), _readonly(picture.cb), _readonly(picture.cr), top, left, where
+        return readonly(picture.y), readonly(picture.cb), readonly(picture.cr), top, left, where
 
     @cached_property
     def _index_matrix(self) -> Matrix:
@@ -132,13 +132,6 @@ class Grader:
             light = color.inverse_oetf_hlg(signal) ** power @ gamut.T
             signal = color.oetf_hlg(np.maximum(light, 0.0) ** (1 / power))
         return np.floor(np.clip(signal, 0, 1) * 65535 + 0.5).astype(np.uint16)
-
-
-def _readonly(plane: Plane) -> Plane:
-    """The plane as the kernel is compiled for: one kind of array, however the caller came by it."""
-    view = np.ascontiguousarray(plane).view()
-    view.flags.writeable = False
-    return view
 
 
 class ToneMap(nn.Module):
