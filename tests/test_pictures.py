@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+import subprocess
 import sys
 import zlib
 
@@ -56,6 +57,19 @@ def test_the_same_picture_gives_the_same_bytes(codec):
     turned = np.asfortranarray(picture)
     turned.flags.writeable = False
     assert encode(picture, codec) == encode(picture.copy(), codec) == encode(turned, codec)
+
+
+MANY = """
+import hashlib, numpy, torch_hdrpatches.png as png
+rows = numpy.random.default_rng(1).integers(0, 256, (10_000, 2, 10, 3), numpy.uint8)
+print(hashlib.sha256(b"".join(png.write(numpy.tile(two, (3, 1, 1))) for two in rows)).hexdigest())
+"""
+
+
+def test_png_of_every_process_has_the_same_bytes():
+    """Wherever a process has its stack: one picture in a thousand here once differed between two of them."""
+    run = [sys.executable, "-c", MANY]
+    assert len({subprocess.run(run, check=True, capture_output=True, text=True).stdout for _ in range(3)}) == 1
 
 
 def test_other_programs_open_our_8_bit_png():
@@ -244,5 +258,5 @@ def test_a_transparent_png_is_refused():
 def test_filters_are_chosen_per_row():
     across = np.tile(np.arange(90, dtype=np.uint8).reshape(1, 30, 3), (20, 1, 1))
     assert png.header(encode(across)) == (30, 20, 8, 2, 0, 0, 0)
-    assert len(encode(across)) < 250
-    assert len(encode(np.ascontiguousarray(across.transpose(1, 0, 2)))) < 250
+    assert len(encode(across)) < 300
+    assert len(encode(np.ascontiguousarray(across.transpose(1, 0, 2)))) < 300

@@ -19,6 +19,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _IHDR = struct.Struct(">IIBBBBB")
 _RGB = 2  # colour type
 _InflateError = cast(type[Exception], igzip_lib.IsalError)  # isal's stub takes it for an instance
+_PADDING = 16
+"""ISA-L's MIN_INBUF_PADDING in bytes."""
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
 
@@ -56,12 +58,12 @@ def write(picture: Picture) -> bytes:
 
 
 def _deflated(data: Picture) -> bytes:
-    # On a busy machine ISA-L was seen to make, once in some ten thousand times, another valid stream of the same
-    # bytes. Shards have to be the same every time, so two in a row must agree.
-    deflated = isal_zlib.compress(data, 1)
-    while (again := isal_zlib.compress(data, 1)) != deflated:
-        deflated = again
-    return deflated
+    # ISA-L hashes a register that it never set when a stream's first bytes are more than its padding (see
+    # .write_first_byte in igzip_icf_body_h1_gr_bt.asm): matches with the first four bytes are then found, or not, by
+    # where the process has its stack. Flushed alone the first bytes take another way, which hashes what it read.
+    stream, octets = isal_zlib.compressobj(1), data.data.cast("B")
+    first = stream.compress(octets[:_PADDING]) + stream.flush(isal_zlib.Z_SYNC_FLUSH)
+    return bytes(first + stream.compress(octets[_PADDING:]) + stream.flush())
 
 
 def header(data: bytes) -> Header:
