@@ -15,7 +15,7 @@ from .facts import Facts
 from .source import MAX_REORDER, PAST_END_SECONDS, Coded, Counters, Source, Timed
 from .stretch import Stretch
 
-READ_AHEAD = 24
+READ_AHEAD = 8
 """Packets that are read at a time."""
 PATIENCE_SECONDS = 5
 """So far is read on, rather than sought, where the container has no index to say whether a keyframe lies between."""
@@ -44,6 +44,8 @@ class SeekingReader:
         self._frame_lasts = self._second / Fraction(facts.fps or 24)
         self._generous = False
         """Windows follow each other so closely that what lies just behind one is not dropped."""
+        self._entries: dict[tuple[int, int | None, int], float | None] = {}
+        """What :meth:`entry` found, by the keyframe's time and place in the file and the window's length."""
         self._clear()
         self._read()
         if not self._stretch.packets:
@@ -71,13 +73,21 @@ class SeekingReader:
         Returns the seconds to ask :meth:`pictures` for; ``seconds`` where the movie has no such window.
         """
         self._seek(math.floor(self._start + Fraction(seconds) * self._second))
+        keyframe = self._stretch.packets[0]
+        address = keyframe.time, keyframe.packet.pos if keyframe.packet else None, frames
+        if address not in self._entries:
+            self._entries[address] = self._entry(frames)
+        entry = self._entries[address]
+        return seconds if entry is None else entry
+
+    def _entry(self, frames: int) -> float | None:
         while True:
             times = [coded.time for coded in self._stretch.shown(from_start=False)]
             if self._ended or self._is_settled(times, frames - 1):
                 break
             self._read_on()
         if len(times) < frames:
-            return seconds
+            return None
         # A quarter of a picture later the same picture is the nearest, whatever the time base rounds away.
         return float((times[frames // 2] - self._start + self._frame_lasts / 4) / self._second)
 

@@ -204,12 +204,14 @@ class PatchStream:
         sampling, seed = self.recipe.sampling, self.recipe.seed
         if sampling.align == "none" or attempt.rejects:
             return attempt.seconds
-        moment = movie.entry(attempt.seconds, sampling.frames)
+        taken = None
         if attempt.index:
             neighbour = replace(attempt.slot, index=attempt.index - 1)
             before = neighbour.seconds(seed, epoch, sampling.jitter, movie.facts.duration)
-            if movie.entry(before, sampling.frames) == moment:
-                raise WindowError(SAME_GOP)
+            taken = movie.entry(before, sampling.frames)
+        moment = movie.entry(attempt.seconds, sampling.frames)
+        if moment == taken:
+            raise WindowError(SAME_GOP)
         return moment
 
     def _scene_change(self, window: Window, cutter: Cutter) -> float:

@@ -30,7 +30,7 @@ class Taps:
     first: Array
     """int64 (n,); where first[i] + k lies outside the source, the weight is 0"""
     weights: Array
-    """float32 (n, count); rows sum to 1"""
+    """float32 (n, count); rows sum to 1; count is even, as taps are applied two at a time"""
 
     def part(self, start: int, count: int) -> Taps:
         """The ``count`` outputs from ``start`` on."""
@@ -71,8 +71,8 @@ def taps(
     folded = np.zeros_like(weights)
     np.add.at(folded, (np.arange(len(index))[:, None], source - index[:, :1]), weights)
     used = np.flatnonzero(folded.any(axis=0))
-    folded = folded[:, used[0] : used[-1] + 1]
-    return Taps(index[:, used[0]], (folded / folded.sum(axis=1, keepdims=True)).astype(np.float32))
+    folded = folded[:, used[0] : used[-1] + 1] / folded.sum(axis=1, keepdims=True)
+    return Taps(index[:, used[0]], np.pad(folded, ((0, 0), (0, folded.shape[1] % 2))).astype(np.float32))
 
 
 def cubic(x: Array) -> Array:
@@ -131,9 +131,9 @@ def apply(
     _apply(
         source,
         vertical.first,
-        _in_pairs(vertical.weights),
+        vertical.weights,
         horizontal.first * channels,
-        _in_pairs(horizontal.weights).T.copy(),
+        horizontal.weights.T.copy(),
         step,
         channels,
         np.float32(gain),
@@ -142,11 +142,6 @@ def apply(
         out,
     )
     return out
-
-
-def _in_pairs(weights: Array) -> Array:
-    """Taps are applied two at a time; one that is missing weighs nothing."""
-    return np.pad(weights, ((0, 0), (0, 1))) if weights.shape[1] % 2 else weights
 
 
 @compiled
