@@ -20,7 +20,7 @@ FLOORS = (
     "_testing_picture container degrade kernel pictures resample scene tarindex",
     "compression corrupt settings source testing tonemap",
     "demo recipe stretch survey",
-    "facts plan toml",
+    "demux facts plan toml",
     "counting factcache geometry legacy seeking verdict",
     "problems sample starter verdict_table video",
     "adapters examine identity shards stream",

@@ -10,17 +10,11 @@ from fractions import Fraction
 
 from av.video.frame import VideoFrame
 
-from .errors import DamagedMovieError, WindowError
+from .demux import Demuxer
+from .errors import WindowError
 from .facts import Facts
 from .source import MAX_REORDER, PAST_END_SECONDS, Coded, Counters, Source, Timed
 from .stretch import Stretch
-
-READ_AHEAD = 8
-"""Packets that are read at a time."""
-PATIENCE_SECONDS = 5
-"""So far is read on, rather than sought, where the container has no index to say whether a keyframe lies between."""
-MAX_SEEKS = 12
-"""Attempts, each further back than the one before, to land at or before a time; then it is read from the beginning."""
 
 
 class Attempt(Enum):
@@ -39,6 +33,7 @@ class SeekingReader:
 
     def __init__(self, source: Source, facts: Facts, counters: Counters) -> None:
         self._source, self._counters = source, counters
+        self._demuxer = Demuxer(source)
         self._second = 1 / source.time_base
         self._start = round(Fraction(facts.start) * self._second)
         self._frame_lasts = self._second / Fraction(facts.fps or 24)
@@ -46,12 +41,17 @@ class SeekingReader:
         """Windows follow each other so closely that what lies just behind one is not dropped."""
         self._entries: dict[tuple[int, int | None, int], float | None] = {}
         """What :meth:`entry` found, by the keyframe's time and place in the file and the window's length."""
-        self._clear()
-        self._read()
-        if not self._stretch.packets:
-            raise DamagedMovieError(source.path, "holds no keyframe")
-        self._first = self._stretch.packets[0]
-        self._seek_to_start()  # Matroska reads its index at the first seek only
+        self._begin_decoding(self._demuxer.stretch)
+
+    def _begin_decoding(self, stretch: Stretch) -> None:
+        """Forget what was decoded."""
+        self._stretch = stretch
+        """What is being decoded."""
+        self._kept: dict[int, VideoFrame] = {}
+        """Frames from the first picture of the last window on, by serial."""
+        self._began = self._next = -1
+        """Serials: the keyframe with which the decoder began, and the packet that it takes next."""
+        self._drained = False
 
     def pictures(self, seconds: float, frames: int) -> list[Timed]:
         """The ``frames`` consecutive pictures around the one nearest to ``seconds`` after the presentation start.
@@ -72,8 +72,8 @@ class SeekingReader:
 
         Returns the seconds to ask :meth:`pictures` for; ``seconds`` where the movie has no such window.
         """
-        self._seek(math.floor(self._start + Fraction(seconds) * self._second))
-        keyframe = self._stretch.packets[0]
+        self._demuxer.seek(math.floor(self._start + Fraction(seconds) * self._second))
+        keyframe = self._demuxer.stretch.packets[0]
         address = keyframe.time, keyframe.packet.pos if keyframe.packet else None, frames
         if address not in self._entries:
             self._entries[address] = self._entry(frames)
@@ -82,10 +82,10 @@ class SeekingReader:
 
     def _entry(self, frames: int) -> float | None:
         while True:
-            times = [coded.time for coded in self._stretch.shown(from_start=False)]
-            if self._ended or self._is_settled(times, frames - 1):
+            times = [coded.time for coded in self._demuxer.stretch.shown(from_start=False)]
+            if self._demuxer.ended or self._is_settled(times, frames - 1):
                 break
-            self._read_on()
+            self._demuxer.read_on()
         if len(times) < frames:
             return None
         # A quarter of a picture later the same picture is the nearest, whatever the time base rounds away.
@@ -97,115 +97,40 @@ class SeekingReader:
         """Pictures to decode, by time, and which of them is the first of the window."""
         half = frames // 2
         reach = math.floor(target - half * self._frame_lasts)
-        if attempt is not Attempt.GO_ON or self._must_seek(reach):
-            self._seek(reach)
-        if attempt is Attempt.FURTHER_BACK and not self._at_start():
-            self._seek(self._stretch.before())
+        if attempt is not Attempt.GO_ON or not self._demuxer.reaches(reach):
+            self._demuxer.seek(reach)
+        if attempt is Attempt.FURTHER_BACK and not self._demuxer.at_start():
+            self._demuxer.seek(self._demuxer.stretch.before())
         while True:
-            shown = self._stretch.shown(from_start=self._at_start())
+            shown = self._demuxer.stretch.shown(from_start=self._demuxer.at_start())
             times = [coded.time for coded in shown]
             low = _nearest(times, target) - half
-            if self._at_start():
+            if self._demuxer.at_start():
                 low = max(low, 0)
             if low >= 0 and self._is_settled(times, low + max(frames - 1, half + 1)):
                 return _with_neighbours(shown, low, frames)
-            if not self._ended and (low >= 0 or not times or times[-1] <= target):
-                self._read_on()
-            elif self._ended and times and target > times[-1] + PAST_END_SECONDS * self._second:
+            if not self._demuxer.ended and (low >= 0 or not times or times[-1] <= target):
+                self._demuxer.read_on()
+            elif self._demuxer.ended and times and target > times[-1] + PAST_END_SECONDS * self._second:
                 last = float((times[-1] - self._start) / self._second)
                 raise WindowError("past_end", f"{self._source.path} ends at {last:.3f} s")
-            elif self._ended and min(low, len(shown) - frames) >= 0:
+            elif self._demuxer.ended and min(low, len(shown) - frames) >= 0:
                 return _with_neighbours(shown, min(low, len(shown) - frames), frames)
-            elif self._at_start():
+            elif self._demuxer.at_start():
                 raise WindowError("too_short", f"{self._source.path} has {len(shown)} pictures")
             else:
-                self._seek(self._stretch.before())
+                self._demuxer.seek(self._demuxer.stretch.before())
 
     def _is_settled(self, times: list[int], high: int) -> bool:
         """Nothing that is still to be read can be presented up to the picture at ``high``."""
         return high < len(times) and len(times) - bisect_right(times, times[high]) > MAX_REORDER
 
-    # Reading and seeking
-
-    def _read(self) -> Coded | None:
-        coded = self._source.read()
-        if coded is None:
-            self._ended = True
-        else:
-            self._stretch.append(coded)
-        return coded
-
-    def _read_on(self) -> None:
-        for _ in range(READ_AHEAD):
-            if self._read() is None:
-                break
-
-    def _clear(self) -> None:
-        """Forget what was read and decoded."""
-        self._stretch = Stretch()
-        """What was read since the last seek."""
-        self._ended = False
-        """There is nothing behind the stretch."""
-        self._kept: dict[int, VideoFrame] = {}
-        """Frames from the first picture of the last window on, by serial."""
-        self._began = self._next = -1
-        """Serials: the keyframe with which the decoder began, and the packet that it takes next."""
-        self._drained = False
-
-    def _at_start(self) -> bool:
-        """The stretch begins with the movie."""
-        first = self._stretch.packets[0] if self._stretch.packets else None
-        return first is not None and (first.pts, first.dts) == (self._first.pts, self._first.dts)
-
-    def _must_seek(self, reach: int) -> bool:
-        if not self._stretch.packets or reach < self._stretch.packets[0].time:
-            return not self._at_start()
-        if self._ended or reach <= self._stretch.newest:
-            return False
-        index = self._source.stream.index_entries
-        at = index.search_timestamp(reach - self._index_lag())
-        if at >= 0 and index[at].timestamp > self._stretch.newest:
-            return True  # there is a keyframe between
-        if len(index) and index[-1].timestamp > self._stretch.newest:
-            return False  # there is none, as the index goes on and does not say so
-        return reach - self._stretch.newest > PATIENCE_SECONDS * self._second
-
-    def _index_lag(self) -> int:
-        """How much earlier the index dates a keyframe: MP4 by decoding time, Matroska by presentation time."""
-        index = self._source.stream.index_entries
-        return max(0, self._first.time - index[0].timestamp) if len(index) else 0
-
-    def _seek(self, time: int) -> None:
-        """Begin a new stretch at a keyframe that is presented at or before ``time``, or with the movie."""
-        indexed = len(self._source.stream.index_entries) > 0
-        # Without an index the container finds the time rather than the keyframe before it.
-        aim = time - (self._index_lag() if indexed else round(self._second))
-        for attempt in range(MAX_SEEKS):
-            if not self._source.seek(aim):
-                break
-            self._clear()
-            first = self._read()
-            if first is not None and (first.time <= time or self._at_start()):
-                return
-            landed = self._stretch.before() if first is not None else aim
-            aim = min(aim - 1, landed) - round(self._second * (2**attempt - 1))
-        self._seek_to_start()
-
-    def _seek_to_start(self) -> None:
-        times = [time for time in (self._first.pts, self._first.dts) if time is not None]
-        if times and self._source.seek(min(times)):
-            self._clear()
-            self._read()
-            if self._at_start():
-                return
-        self._source.reopen()
-        self._clear()
-        self._read()
-
     # Decoding
 
     def _decode(self, wanted: list[Coded], attempt: Attempt) -> bool:
         """Decode until all of ``wanted`` are kept or cannot come any more; False if one is damaged or missing."""
+        if self._stretch is not self._demuxer.stretch:
+            self._begin_decoding(self._demuxer.stretch)
         drop = attempt is not Attempt.FURTHER_BACK
         keyframe = self._stretch.keyframe_of(wanted[0]) if drop else self._stretch.packets[0]
         serials = {coded.serial for coded in wanted}
@@ -269,7 +194,7 @@ class SeekingReader:
 
     def _upcoming(self) -> Coded | None:
         """The next packet for the decoder."""
-        coded = self._stretch.get(self._next) or self._read()
+        coded = self._stretch.get(self._next) or self._demuxer.read()
         if coded is not None:
             self._next = coded.serial + 1
         return coded

@@ -1,0 +1,98 @@
+"""Packets around any time of a movie: read on from where the container is, or from a keyframe that is sought."""
+
+from __future__ import annotations
+
+from .errors import DamagedMovieError
+from .source import Coded, Source
+from .stretch import Stretch
+
+READ_AHEAD = 8
+"""Packets that are read at a time."""
+PATIENCE_SECONDS = 5
+"""So far is read on, rather than sought, where the container has no index to say whether a keyframe lies between."""
+MAX_SEEKS = 12
+"""Attempts, each further back than the one before, to land at or before a time; then it is read from the beginning."""
+
+
+class Demuxer:
+    """One open container with time stamps. Times are in units of its time base, seeks decided by its index."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._second = 1 / source.time_base
+        self._begin_stretch()
+        if not self.stretch.packets:
+            raise DamagedMovieError(source.path, "holds no keyframe")
+        self._first = self.stretch.packets[0]
+        self._seek_to_start()  # Matroska reads its index at the first seek only
+
+    def _begin_stretch(self) -> None:
+        self.stretch = Stretch()
+        """What was read since the last seek."""
+        self.ended = False
+        """There is nothing behind the stretch."""
+        self.read()
+
+    def read(self) -> Coded | None:
+        """The next packet, which the stretch has then; None at the end."""
+        coded = self._source.read()
+        if coded is None:
+            self.ended = True
+        else:
+            self.stretch.append(coded)
+        return coded
+
+    def read_on(self) -> None:
+        """Read some packets."""
+        for _ in range(READ_AHEAD):
+            if self.read() is None:
+                break
+
+    def at_start(self) -> bool:
+        """The stretch begins with the movie."""
+        first = self.stretch.packets[0] if self.stretch.packets else None
+        return first is not None and (first.pts, first.dts) == (self._first.pts, self._first.dts)
+
+    def reaches(self, time: int) -> bool:
+        """Reading on comes to ``time`` without passing a keyframe from which it is nearer."""
+        if not self.stretch.packets or time < self.stretch.packets[0].time:
+            return self.at_start()
+        if self.ended or time <= self.stretch.newest:
+            return True
+        index = self._source.stream.index_entries
+        at = index.search_timestamp(time - self._index_lag())
+        if at >= 0 and index[at].timestamp > self.stretch.newest:
+            return False  # there is a keyframe between
+        if len(index) and index[-1].timestamp > self.stretch.newest:
+            return True  # there is none, as the index goes on and does not say so
+        return time - self.stretch.newest <= PATIENCE_SECONDS * self._second
+
+    def _index_lag(self) -> int:
+        """How much earlier the index dates a keyframe: MP4 by decoding time, Matroska by presentation time."""
+        index = self._source.stream.index_entries
+        return max(0, self._first.time - index[0].timestamp) if len(index) else 0
+
+    def seek(self, time: int) -> None:
+        """Begin a new stretch at a keyframe that is presented at or before ``time``, or with the movie."""
+        indexed = len(self._source.stream.index_entries) > 0
+        # Without an index the container finds the time rather than the keyframe before it.
+        aim = time - (self._index_lag() if indexed else round(self._second))
+        for attempt in range(MAX_SEEKS):
+            if not self._source.seek(aim):
+                break
+            self._begin_stretch()
+            first = self.stretch.packets[0] if self.stretch.packets else None
+            if first is not None and (first.time <= time or self.at_start()):
+                return
+            landed = self.stretch.before() if first is not None else aim
+            aim = min(aim - 1, landed) - round(self._second * (2**attempt - 1))
+        self._seek_to_start()
+
+    def _seek_to_start(self) -> None:
+        times = [time for time in (self._first.pts, self._first.dts) if time is not None]
+        if times and self._source.seek(min(times)):
+            self._begin_stretch()
+            if self.at_start():
+                return
+        self._source.reopen()
+        self._begin_stretch()
