@@ -153,20 +153,31 @@ def test_another_way_of_making_is_refused(three, tmp_path):
         export(three, tmp_path, output="hdr")
 
 
-@pytest.mark.parametrize("change", ["mtime", "head", "size"])
-def test_a_movie_file_that_has_changed_is_refused(three, tmp_path, change):
+@pytest.fixture
+def movie(three, tmp_path):
+    """The second movie, where it may be changed."""
     movie = tmp_path / "2.mkv"
-    data = bytearray(Path(three["movies"][1]["path"]).read_bytes())
-    movie.write_bytes(data)
+    movie.write_bytes(Path(three["movies"][1]["path"]).read_bytes())
     three["movies"][1]["path"] = str(movie)
+    return movie
+
+
+@pytest.mark.parametrize("change", ["mtime", "head", "size"])
+def test_a_movie_file_that_has_changed_is_refused(three, tmp_path, movie, change):
     interrupted(three, tmp_path / "out")
-    stat = movie.stat()
+    stat, data = movie.stat(), bytearray(movie.read_bytes())
     if change == "head":
         data[200] ^= 1
     movie.write_bytes(data + b"\0" * (change == "size"))
     os.utime(movie, ns=(stat.st_atime_ns, stat.st_mtime_ns + (change == "mtime")))
     with pytest.raises(ExportError, match=rf"movies\.second\.file\.{change}"):
         export(three, tmp_path / "out")
+
+
+def test_a_movie_file_that_changes_meanwhile_gives_no_manifest(three, tmp_path, movie):
+    with pytest.raises(ExportError, match=r"movies\.second\.file\.mtime"):
+        export(three, tmp_path / "out", progress=lambda tally: os.utime(movie, ns=(0, 0)))
+    assert not (tmp_path / "out" / "manifest.json").exists()
 
 
 def test_another_version_of_the_format_is_refused(three, tmp_path):

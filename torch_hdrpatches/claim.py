@@ -14,12 +14,11 @@ from typing import IO, Any
 
 from .errors import ExportError
 from .identity import differing
-from .manifest import SIDECARS, WORK, identity, sidecars, tally_of
+from .manifest import CLAIM, SIDECARS, WORK, identity, sidecars, tally_of
 from .storage import Folder
 from .stream import PatchStream
 
 LOCK = ".lock"
-CLAIM = f"{WORK}/export.json"
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 
 log = logging.getLogger(__name__)

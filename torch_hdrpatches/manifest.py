@@ -18,9 +18,10 @@ from .stream import PatchStream
 from .tally import Tally
 
 WORK = ".work"
-"""Folder of an unfinished export: shards aside, records of finished jobs, and what is being exported."""
+"""Folder of an unfinished export: shards aside, records of finished jobs, the claim."""
 
-
+CLAIM = f"{WORK}/export.json"
+"""What is being exported: its identity, and the targets that were reached before they were raised."""
 SIDECARS = "[!.]*/*-[0-9]*.json"
 """The names of sidecars below an exported folder."""
 
@@ -109,7 +110,7 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
         "manifest.json",
         {
             "schema": FORMAT_VERSION,
-            "identity": identity(stream),
+            "identity": folder.read_json(CLAIM)["identity"],
             "recipe": recipe.model_dump(mode="json"),
             "recipe_hash": recipe.hash,
             "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .claim import CLAIM, held
+from .claim import held
 from .errors import ExportError, ShardError
 from .export import export
 from .identity import differing
-from .manifest import SIDECARS, identity, manifest_of
+from .manifest import CLAIM, SIDECARS, identity, manifest_of
 from .recipe import Recipe
 from .storage import Folder, Location
 from .stream import PatchStream

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any
 
-from .claim import CLAIM
 from .errors import RecipeError, ShardError
 from .executors import Executor, serial
-from .manifest import SIDECARS, summary_of, wids_of
+from .manifest import CLAIM, SIDECARS, summary_of, wids_of
 from .recipe import Recipe
 from .shards import FORMAT_VERSION, records, sample_of
 from .storage import Folder, Location
