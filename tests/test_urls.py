@@ -21,8 +21,10 @@ from torch_hdrpatches.dataset import HDRPatchDataset
 from torch_hdrpatches.errors import DamagedMovieError, ExportError, MovieOpenError, StorageError
 from torch_hdrpatches.export import export
 from torch_hdrpatches.factcache import known_facts
+from torch_hdrpatches.html_report import html_report
 from torch_hdrpatches.reading import read_shards
 from torch_hdrpatches.recipe import Recipe
+from torch_hdrpatches.report import contact_sheet
 from torch_hdrpatches.storage import Folder
 from torch_hdrpatches.testing import MovieSpec, write_movie
 from torch_hdrpatches.video import open_movie
@@ -103,6 +105,18 @@ def test_an_export_into_s3_has_the_bytes_of_the_one_on_disk(small, exported, buc
     assert signatures(read_shards(f"{bucket}/deep/out")) == signatures(read_shards(exported))
     assert signatures(read_shards(f"{bucket}/deep/out/one/*.tar")) == signatures(read_shards(exported, category="one"))
     assert export(small, f"{bucket}/deep/out") == tally
+
+
+def test_an_export_in_s3_can_be_looked_at(small, exported, bucket, tmp_path):
+    export(small, f"{bucket}/out")
+    pages = [
+        (contact_sheet(out, tmp_path / f"{name}.png"), html_report(out, tmp_path / f"{name}.html"))
+        for name, out in (("s3", f"{bucket}/out"), ("disk", exported))
+    ]
+    (in_s3, page_of_s3), (on_disk, page_of_disk) = pages
+    assert in_s3.read_bytes() == on_disk.read_bytes()
+    title, other = f"{bucket.removeprefix('s3://')}/out", "/".join(exported.parts[-2:])
+    assert page_of_s3.read_text() == page_of_disk.read_text().replace(other, title)
 
 
 def test_processes_share_a_bucket_and_a_broken_export_goes_on(small, exported, bucket):

@@ -94,7 +94,7 @@ def plan(
 
 @app.command()
 def preview(
-    source: Annotated[Path, typer.Argument(help="A recipe, or an exported folder.")],
+    source: Annotated[str, typer.Argument(help="A recipe, or an exported folder or its URL.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The .png or .html to write.")] = Path("contact-sheet.png"),
     rows: Annotated[int | None, typer.Option(min=1, help="Samples shown; 8 on a sheet, 48 in a report.")] = None,
 ) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from .curves import peak_nits
 from .errors import MovieError, NoSamplesError, WindowError
 from .examine import Examined, examining
-from .exported import exported_metadata, exported_samples, spread
+from .exported import exported_metadata, exported_samples, is_export, spread
 from .factcache import facts_of
 from .facts import Facts
 from .frames import Plane
@@ -25,6 +25,7 @@ from .plan import Slot
 from .recipe import Recipe
 from .sample import Sample
 from .shards import PICTURES
+from .storage import Folder
 from .stream import PatchStream
 from .tally import Tally
 
@@ -118,13 +119,13 @@ def evidence_of(source: str | Path, rows: int) -> Evidence:
     Raises:
         NoSamplesError: if there is no sample to show.
     """
-    evidence = _of_export(Path(source), rows) if Path(source).is_dir() else _of_recipe(Path(source), rows)
+    evidence = _of_export(Folder.of(source), rows) if is_export(source) else _of_recipe(Path(source), rows)
     if not evidence.samples:
         raise NoSamplesError(f"{source}: there is no sample to show: {evidence.tally.explain()}")
     return evidence
 
 
-def _of_export(folder: Path, rows: int) -> Evidence:
+def _of_export(folder: Folder, rows: int) -> Evidence:
     manifest, recipe, tally = manifest_of(folder), recipe_of(folder), tally_of(folder)
     metadata, movies = exported_metadata(folder, MANY), manifest["movies"]
     epochs = "one epoch" if manifest["epochs"] == 1 else f"{manifest['epochs']} epochs"
@@ -133,7 +134,8 @@ def _of_export(folder: Path, rows: int) -> Evidence:
         origin += f" Distributions are of {len(metadata):,} samples spread over its shards."
     facts = {name: facts_of(movie["facts"]) for name, movie in movies.items() if movie["facts"]}
     failures = {name: movie["failure"] for name, movie in movies.items() if movie["failure"]}
-    title = "/".join(folder.resolve().parts[-2:])
+    place = str(folder.local.resolve()) if folder.local else folder.place()
+    title = "/".join(place.split("/")[-2:])
     places = [place for one in metadata for place in _tried(recipe, facts[one["movie"]], one)]
     seen = _Seen(title, origin, recipe, tally, exported_samples(folder, rows), metadata, facts, failures)
     return _looked(seen, places, manifest["versions"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import ShardError
@@ -12,6 +13,7 @@ from .manifest import sidecars
 from .sample import Sample
 from .shards import sample_of
 from .storage import Folder, Location
+from .stores import is_url
 from .tarindex import Record, index_of
 
 T = TypeVar("T")
@@ -22,6 +24,11 @@ def spread(things: Sequence[T], count: int) -> list[T]:
     if len(things) <= count:
         return list(things)
     return [things[(2 * number + 1) * len(things) // (2 * count)] for number in range(count)]
+
+
+def is_export(source: str | Path) -> bool:
+    """Whether this names an exported folder, not a recipe: recipes are local files."""
+    return is_url(str(source)) or Path(source).is_dir()
 
 
 def exported_samples(location: Location, count: int) -> list[Sample]:

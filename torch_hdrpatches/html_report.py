@@ -39,7 +39,7 @@ def html_report(source: str | Path, path: str | Path, rows: int = 48) -> Path:
     """Write the report.
 
     Args:
-        source: a recipe, or an exported folder.
+        source: a recipe, or an exported folder or its URL.
         path: the .html to write.
         rows: sample cards, spread over what there is.
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from .errors import MovieError, NoSamplesError, WindowError
-from .exported import exported_samples, spread
+from .exported import exported_samples, is_export, spread
 from .manifest import recipe_of
 from .sample import Sample
 from .stream import PatchStream
@@ -35,16 +35,16 @@ def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Pat
     """A PNG with one sample per row: the source frame with its crop box, ``gt``, and the ``lq`` frames.
 
     Args:
-        source: a recipe, or an exported folder.
+        source: a recipe, or an exported folder or its URL.
         path: the PNG to write.
         rows: samples shown, spread over what there is.
 
     Raises:
         NoSamplesError: if there is no sample to show.
     """
-    if Path(source).is_dir():
-        stream = PatchStream(recipe_of(Path(source)))
-        samples = exported_samples(Path(source), rows)
+    if is_export(source):
+        stream = PatchStream(recipe_of(source))
+        samples = exported_samples(source, rows)
     else:
         stream = PatchStream(source)
         samples = live_samples(stream, rows)
