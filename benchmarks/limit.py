@@ -26,6 +26,16 @@ def decode_sweep(work: Work) -> Callable[[], Counts]:
     return _decoding(work, [work.stops])
 
 
+def decode_at_keyframes(work: Work) -> Callable[[], Counts]:
+    """The windows of ``align = "keyframe"``: each begins with the keyframe at or before a slot."""
+    packets = table(Path(work.movie))
+    order = sorted(packet.pts for packet in packets)
+    places = [order.index(packet.pts) for packet in packets if packet.key]
+    slots = [_first(work, stop.attempts[0], len(order)) + FRAMES // 2 for stop in work.stops]
+    begins = sorted({max(place for place in places if place <= slot) for slot in slots})
+    return _decoding_of(work, packets, [[order[place : place + FRAMES] for place in begins]])
+
+
 def read_windows(work: Work) -> Callable[[], Counts]:
     """The package's own reader, run by run, its windows thrown away: tells what the reader adds to the limit."""
     with open_movie(work.movie) as movie:
@@ -46,11 +56,17 @@ def read_windows(work: Work) -> Callable[[], Counts]:
 
 def _decoding(work: Work, parts: Sequence[Sequence[Stop]]) -> Callable[[], Counts]:
     packets = table(Path(work.movie))
-    windows = [_windows(work, packets, stops) for stops in parts]
+    return _decoding_of(work, packets, [_windows(work, packets, stops) for stops in parts], len(work.stops))
+
+
+def _decoding_of(
+    work: Work, packets: list[Entry], windows: list[list[list[int]]], timestamps: int | None = None
+) -> Callable[[], Counts]:
+    """``windows``: by sweep. Each is a timestamp, unless some of them were refused."""
     _decode(work.movie, packets, windows[0][:1])  # what the memory costs the first time is no part of the limit
 
     def run() -> Counts:
-        total = {"timestamps": len(work.stops), **NOTHING}
+        total = {"timestamps": timestamps or sum(map(len, windows)), **NOTHING}
         for part in windows:
             for name, count in _decode(work.movie, packets, part).items():
                 total[name] += count

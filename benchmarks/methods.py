@@ -32,6 +32,7 @@ class Method:
 METHODS = {
     "limit": Method("bare decode of the frames needed (the limit)", limit.decode_runs),
     "limit-sweep": Method("the same, whole movie in one sweep", limit.decode_sweep),
+    "limit-keyframe": Method("bare decode of the frames needed, align = keyframe", limit.decode_at_keyframes),
     "reader": Method("our reader, pixels untouched", limit.read_windows),
     "live": Method("ours, live", ours.live),
     "live-slices": Method("ours, live, decoder threads on all cores", ours.live, all_cores=True),

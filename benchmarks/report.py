@@ -34,6 +34,7 @@ AIMS: tuple[Aim, ...] = (
     ("torchcodec in any order / with export", "torchcodec-items", "export", {}),
     ("four categories / three, live", "live-4", "live", {"2160p": "at most 1.06"}),
     ("live / align = keyframe", "live", "live-keyframe", {"1080p-long": "at least 3"}),
+    ("bare decode / align = keyframe", "limit", "limit-keyframe", {}),
 )
 """What is claimed, of which two methods, and the aim by film."""
 

@@ -26,7 +26,7 @@ LONG = ("1080p-long",)
 DISC = ("1080p-disc", "2160p-disc")
 OLD = ("old-timestamp", "old-category")
 """They run other programs, which take all cores anyway."""
-ON_LONG = ("limit", "live", "live-keyframe", "export", "torchcodec", "torchcodec-items", *OLD)
+ON_LONG = ("limit", "limit-keyframe", "live", "live-keyframe", "export", "torchcodec", "torchcodec-items", *OLD)
 """Methods that are measured where a GOP has its full 250 frames, cuts or no cuts."""
 ON_DISC = ("limit", "limit-sweep", "reader", "live", "export", "torchcodec", "old-timestamp")
 """Methods that are measured on the disc-like films too; the rest takes long and teaches little there."""
