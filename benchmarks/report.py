@@ -33,7 +33,7 @@ AIMS: tuple[Aim, ...] = (
     *_against_others("export-slices", "torchcodec-threads"),
     ("torchcodec in any order / with export", "torchcodec-items", "export", {}),
     ("four categories / three, live", "live-4", "live", {"2160p": "at most 1.06"}),
-    ("live / align = keyframe", "live", "live-keyframe", {"1080p-long": "at least 3"}),
+    ("live / align = keyframe", "live", "live-keyframe", {"1080p-long": "at least 3", "2160p-long": "at least 3"}),
     ("bare decode / align = keyframe", "limit", "limit-keyframe", {}),
 )
 """What is claimed, of which two methods, and the aim by film."""
@@ -78,7 +78,16 @@ def _aims(films: Mapping[str, Any]) -> str:
             if value is not None:
                 _, film, processes = name.split("/")
                 cpu = ratio(table, slow, fast, "cpu_milliseconds")
-                rows.append((claim, film, processes, f"{value:.2f}", aims.get(film, ""), f"{cpu:.2f}"))
+                rows.append(
+                    (
+                        claim,
+                        film,
+                        processes,
+                        f"{value:.2f}",
+                        aims.get(film) or aims.get(film.removesuffix("-long"), ""),
+                        f"{cpu:.2f}",
+                    )
+                )
     for name, table in films.items():
         _, film, processes = name.split("/")
         for method in ("live", "export"):

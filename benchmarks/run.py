@@ -22,7 +22,7 @@ from benchmarks.workload import workload
 
 PARTS = ("films", "pictures", "scaling")
 LONG_GOP = ("1080p", "2160p")
-LONG = ("1080p-long",)
+LONG = ("1080p-long", "2160p-long")
 DISC = ("1080p-disc", "2160p-disc")
 OLD = ("old-timestamp", "old-category")
 """They run other programs, which take all cores anyway."""

@@ -51,6 +51,7 @@ FILMS = {
         Film("1080p", 1080, 1920, 16, 15),
         Film("2160p", 2160, 3840, 8, 28),
         Film("1080p-long", 1080, 1920, 16, 15, cuts_are_keyframes=False),
+        Film("2160p-long", 2160, 3840, 8, 28, cuts_are_keyframes=False),
         Film("1080p-disc", 1080, 1920, 16, 15, keyint=24, cuts_are_keyframes=False),
         Film("2160p-disc", 2160, 3840, 8, 28, keyint=24, cuts_are_keyframes=False),
         Film("720p", 720, 1280, 8, 7),
