@@ -78,16 +78,8 @@ def _aims(films: Mapping[str, Any]) -> str:
             if value is not None:
                 _, film, processes = name.split("/")
                 cpu = ratio(table, slow, fast, "cpu_milliseconds")
-                rows.append(
-                    (
-                        claim,
-                        film,
-                        processes,
-                        f"{value:.2f}",
-                        aims.get(film) or aims.get(film.removesuffix("-long"), ""),
-                        f"{cpu:.2f}",
-                    )
-                )
+                aim = aims.get(film) or aims.get(film.removesuffix("-long"), "")
+                rows.append((claim, film, processes, f"{value:.2f}", aim, f"{cpu:.2f}"))
     for name, table in films.items():
         _, film, processes = name.split("/")
         for method in ("live", "export"):
