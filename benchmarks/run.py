@@ -24,6 +24,7 @@ PARTS = ("films", "pictures", "scaling")
 LONG_GOP = ("1080p", "2160p")
 LONG = ("1080p-long", "2160p-long")
 DISC = ("1080p-disc", "2160p-disc")
+PROCESSES_ON = {film: ("1", "2", "all") for film in LONG_GOP} | {film: ("1", "2") for film in LONG}
 OLD = ("old-timestamp", "old-category")
 """They run other programs, which take all cores anyway."""
 ON_LONG = ("limit", "limit-keyframe", "live", "live-keyframe", "export", "torchcodec", "torchcodec-items", *OLD)
@@ -69,7 +70,7 @@ def _tables(asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     """The tables as they are finished, by name."""
     if "films" in asked.only:
         for film in asked.films:
-            for processes in asked.processes if film in LONG_GOP else ["1"]:
+            for processes in (one for one in asked.processes if one in PROCESSES_ON.get(film, ("1",))):
                 yield f"film/{film}/{processes}", _film(film, processes, asked)
     for part, module in (("pictures", pictures), ("scaling", scaling)):
         if part in asked.only:
