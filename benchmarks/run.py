@@ -24,7 +24,8 @@ PARTS = ("films", "pictures", "scaling")
 LONG_GOP = ("1080p", "2160p")
 LONG = ("1080p-long", "2160p-long")
 DISC = ("1080p-disc", "2160p-disc")
-PROCESSES_ON = {film: ("1", "2", "all") for film in LONG_GOP} | {film: ("1", "2") for film in LONG}
+PROCESSES_ON = dict.fromkeys(LONG_GOP, ("1", "2", "all")) | dict.fromkeys(LONG, ("1", "2"))
+"""The processes that measure a film; one where it is not here."""
 OLD = ("old-timestamp", "old-category")
 """They run other programs, which take all cores anyway."""
 ON_LONG = ("limit", "limit-keyframe", "live", "live-keyframe", "export", "torchcodec", "torchcodec-items", *OLD)
