@@ -33,7 +33,7 @@ def decode_at_keyframes(work: Work) -> Callable[[], Counts]:
     places = [order.index(packet.pts) for packet in packets if packet.key]
     slots = [_first(work, stop.attempts[0], len(order)) + FRAMES // 2 for stop in work.stops]
     begins = sorted({max(place for place in places if place <= slot) for slot in slots})
-    return _decoding_of(work, packets, [[order[place : place + FRAMES] for place in begins]])
+    return _decoding_of(work, packets, [[order[place : place + FRAMES] for place in begins]], len(begins))
 
 
 def read_windows(work: Work) -> Callable[[], Counts]:
@@ -60,13 +60,13 @@ def _decoding(work: Work, parts: Sequence[Sequence[Stop]]) -> Callable[[], Count
 
 
 def _decoding_of(
-    work: Work, packets: list[Entry], windows: list[list[list[int]]], timestamps: int | None = None
+    work: Work, packets: list[Entry], windows: list[list[list[int]]], timestamps: int
 ) -> Callable[[], Counts]:
-    """``windows``: by sweep. Each is a timestamp, unless some of them were refused."""
+    """``windows``: by sweep, those that were refused too; ``timestamps`` leaves these out."""
     _decode(work.movie, packets, windows[0][:1])  # what the memory costs the first time is no part of the limit
 
     def run() -> Counts:
-        total = {"timestamps": timestamps or sum(map(len, windows)), **NOTHING}
+        total = {"timestamps": timestamps, **NOTHING}
         for part in windows:
             for name, count in _decode(work.movie, packets, part).items():
                 total[name] += count

@@ -14,7 +14,7 @@ MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__i
 
 # From the ground up.
 FLOORS = (
-    "_testing_scenery augment color errors fingerprint frames logs memory packets rng terminal watchdog workers",
+    "_testing_scenery augment caching color errors frames logs memory packets rng terminal watchdog workers",
     "_testing_signal charts crop cursor curves diskerrors executors jit metadata planes stores",
     "_testing_paint blocks measures png ranges ray_tasks storage tables taps",
     "_testing_picture container degrade kernel pictures resample scene tarindex",

@@ -20,18 +20,19 @@ class Demuxer:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._second = 1 / source.time_base
-        self._begin_stretch()
-        if not self.stretch.packets:
+        first = self._begin_stretch()
+        if first is None:
             raise DamagedMovieError(source.path, "holds no keyframe")
-        self._first = self.stretch.packets[0]
+        self._first = first
         self._seek_to_start()  # Matroska reads its index at the first seek only
 
-    def _begin_stretch(self) -> None:
+    def _begin_stretch(self) -> Coded | None:
+        """Forget what was read; the packet with which what follows begins, None if there is none."""
         self.stretch = Stretch()
         """What was read since the last seek."""
         self.ended = False
         """There is nothing behind the stretch."""
-        self.read()
+        return self.read()
 
     def read(self) -> Coded | None:
         """The next packet, which the stretch has then; None at the end."""
@@ -80,8 +81,7 @@ class Demuxer:
         for attempt in range(MAX_SEEKS):
             if not self._source.seek(aim):
                 break
-            self._begin_stretch()
-            first = self.stretch.packets[0] if self.stretch.packets else None
+            first = self._begin_stretch()
             if first is not None and (first.time <= time or self.at_start()):
                 return
             landed = self.stretch.before() if first is not None else aim

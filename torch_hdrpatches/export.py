@@ -93,7 +93,7 @@ def complete(folder: Folder, stream: PatchStream, committer: Committer) -> None:
         NoSamplesError: if it would be one of nothing.
         ExportError: if a movie is not any more what it was when the export began.
     """
-    begin(folder, stream)
+    begin(folder, stream)  # again: refuses a movie that changed meanwhile, which the manifest must not vouch for
     if not committer.tally.total:
         raise NoSamplesError(f"{folder}: nothing could be exported: {committer.tally.explain()}")
     manifest.finish(folder, stream, -(-committer.next // committer.per_epoch), committer.milestones)

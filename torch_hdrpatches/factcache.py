@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from .caching import keep, package_digest
 from .facts import Facts, probe
-from .fingerprint import package_digest
 from .frames import Box, ColorTags
 from .ranges import stamp_of
 from .stores import is_url
@@ -41,9 +41,7 @@ def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
     facts = probe(path, assume=assume)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps(asdict(facts)), encoding="utf-8")
-        beside.replace(place)
+        keep(place, json.dumps(asdict(facts)).encode())
     except OSError as error:
         log.warning("what %s is cannot be kept for next time: %s", path, error)
     return facts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
-from .fingerprint import package_digest
+from .caching import keep, package_digest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -51,13 +51,8 @@ class _Files:
             return None
 
     def save(self, key: Any, data: Any) -> None:
-        path = self._path(key)
-        beside = path.with_suffix(f".{secrets.randbelow(10**12)}.tmp")
-        try:
-            beside.write_bytes(dumps(data))
-            beside.replace(path)
-        except OSError:  # a full disk, say: what was compiled is used all the same
-            beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a full disk, say: what was compiled is used all the same
+            keep(self._path(key), dumps(data))
 
     def flush(self) -> None:
         for path in self._folder.glob(f"{self._name}.*.nbc"):

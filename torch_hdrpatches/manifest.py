@@ -19,7 +19,6 @@ from .tally import Tally
 
 WORK = ".work"
 """Folder of an unfinished export: shards aside, records of finished jobs, the claim."""
-
 CLAIM = f"{WORK}/export.json"
 """What is being exported: its identity, and the targets that were reached before they were raised."""
 SIDECARS = "[!.]*/*-[0-9]*.json"
