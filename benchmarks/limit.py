@@ -9,7 +9,7 @@ import av
 
 from benchmarks.packets import Entry, table
 from benchmarks.workload import FRAMES, Stop, Work
-from torch_hdrpatches.video import open_movie
+from torch_hdrpatches.probe import open_movie
 
 Counts = dict[str, int]
 

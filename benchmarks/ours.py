@@ -9,12 +9,12 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.workload import Work
-from torch_hdrpatches.jobs import Job
-from torch_hdrpatches.jobs import work as write_shards
-from torch_hdrpatches.recipe import Recipe
-from torch_hdrpatches.shards import record
-from torch_hdrpatches.storage import Folder
-from torch_hdrpatches.stream import PatchStream
+from torch_hdrpatches import Recipe
+from torch_hdrpatches.exporter.job import Job
+from torch_hdrpatches.exporter.job import work as write_shards
+from torch_hdrpatches.sampling import PatchStream
+from torch_hdrpatches.shards.record import record
+from torch_hdrpatches.storage.folder import Folder
 
 Counts = dict[str, int]
 

@@ -17,11 +17,10 @@ from PIL import Image
 
 from benchmarks.sources import FILMS, WORK, made
 from benchmarks.workload import recipe
-from torch_hdrpatches.pictures import CODECS
-from torch_hdrpatches.reading import read_shards
-from torch_hdrpatches.sample import Sample
-from torch_hdrpatches.shards import ShardWriter, record
-from torch_hdrpatches.stream import PatchStream
+from torch_hdrpatches import read_shards
+from torch_hdrpatches.sampling import PatchStream, Sample
+from torch_hdrpatches.shards.codecs import CODECS
+from torch_hdrpatches.shards.record import ShardWriter, record
 
 Row = dict[str, Any]
 Picture = np.ndarray[Any, np.dtype[Any]]

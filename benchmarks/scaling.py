@@ -11,9 +11,9 @@ from typing import Any
 from benchmarks.loops import looped
 from benchmarks.sources import FILMS, FPS, SLOT_FRAMES, WORK, made
 from benchmarks.workload import recipe
-from torch_hdrpatches.recipe import Recipe
-from torch_hdrpatches.stream import PatchStream
-from torch_hdrpatches.video import open_movie
+from torch_hdrpatches import Recipe
+from torch_hdrpatches.probe import open_movie
+from torch_hdrpatches.sampling import PatchStream
 
 Row = dict[str, Any]
 

@@ -11,11 +11,11 @@ import av
 import numpy as np
 
 from benchmarks.scene_movies import FRAMES, HEIGHT, WIDTH, Shot
-from torch_hdrpatches.color import SDR_TRANSFERS, eotf_pq, inverse_oetf_hlg
-from torch_hdrpatches.curves import ToneSettings
+from torch_hdrpatches.color import Grader, ToneSettings
+from torch_hdrpatches.color.formulas import eotf_pq, inverse_oetf_hlg
+from torch_hdrpatches.color.names import SDR_TRANSFERS
 from torch_hdrpatches.frames import ColorTags, Planes
-from torch_hdrpatches.planes import planes_of
-from torch_hdrpatches.tonemap import Grader
+from torch_hdrpatches.video.planes import planes_of
 
 Numbers = tuple[int, ...] | range
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from torch_hdrpatches.color import eotf_bt1886
+from torch_hdrpatches.color.formulas import eotf_bt1886
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 Light = NDArray[np.float32]
@@ -66,7 +66,7 @@ def abstract_canvas(rng: np.random.Generator) -> Light:
 
 
 def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
-    """One picture of a painted scene of ``torch_hdrpatches.testing``."""
+    """One picture of a painted scene of ``torch_hdrpatches.testing.movie``."""
     spec = MovieSpec(
         height=CANVAS_HEIGHT, width=CANVAS_WIDTH, frames=1, transfer="bt709", scenes=(scene,), numbers=False, seed=seed
     )

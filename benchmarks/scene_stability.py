@@ -22,11 +22,11 @@ from scenedetect.detectors import ContentDetector
 from benchmarks import scene_movies as make
 from benchmarks.scene_clips import CLIPS, decoded, footage, grader_of, thinned
 from benchmarks.scene_stories import Story, stories
-from torch_hdrpatches import scene
+from torch_hdrpatches.color import Grader
 from torch_hdrpatches.frames import Box, Planes
-from torch_hdrpatches.planes import planes_of
+from torch_hdrpatches.sampling import scene
 from torch_hdrpatches.testing import SCENES, MovieSpec, write_movie
-from torch_hdrpatches.tonemap import Grader
+from torch_hdrpatches.video.planes import planes_of
 
 TUNE, HELD_OUT, REAL = "tune", "held out", "real clips"
 SEEDS = {TUNE: 11, HELD_OUT: 5}

@@ -18,16 +18,14 @@ import torch
 
 from benchmarks.sources import FILMS, made
 from benchmarks.workload import recipe
-from torch_hdrpatches.compression import VideoCodec
-from torch_hdrpatches.corrupt import Blur, GaussianNoise, Jpeg, PoissonNoise, RandomResize, Step, second_order
-from torch_hdrpatches.dataset import HDRPatchDataset
-from torch_hdrpatches.degrade import BD, BI, Area, Degrade, Lanczos, OldLanczos
+from torch_hdrpatches import HDRPatchDataset, PatchLoader, ToneMap
+from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.frames import Box, ColorTags, Planes
-from torch_hdrpatches.loader import PatchLoader
 from torch_hdrpatches.rng import rng_at
-from torch_hdrpatches.stream import PatchStream
+from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.testing import MovieSpec, write_movie
-from torch_hdrpatches.tonemap import Grader, ToneMap, ToneSettings
+from torch_hdrpatches.transforms import BD, BI, Area, Degrade, Lanczos, OldLanczos, VideoCodec, second_order
+from torch_hdrpatches.transforms.corruptions import Blur, GaussianNoise, Jpeg, PoissonNoise, RandomResize, Step
 
 SHRINKS: dict[str, Degrade] = {
     "BI()": BI(),

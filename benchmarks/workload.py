@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.packets import table
-from torch_hdrpatches.plan import SLOTS_PER_RUN
-from torch_hdrpatches.recipe import Recipe
-from torch_hdrpatches.stream import PatchStream
+from torch_hdrpatches import Recipe
+from torch_hdrpatches.sampling import PatchStream
+from torch_hdrpatches.sampling.plan import SLOTS_PER_RUN
 
 FRAMES = 7
 CATEGORIES = ("master", "universal", "space", "toon")

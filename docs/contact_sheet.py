@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from torch_hdrpatches.report import contact_sheet
+from torch_hdrpatches.analysis import contact_sheet
 
 DOCS = Path(__file__).parent
 

@@ -10,8 +10,8 @@ from annotated_types import BaseMetadata
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from torch_hdrpatches.recipe import Recipe
-from torch_hdrpatches.settings import (
+from torch_hdrpatches import Recipe
+from torch_hdrpatches.recipe.settings import (
     BUILT_IN_FORMATS,
     Accept,
     Category,

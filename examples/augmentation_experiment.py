@@ -15,10 +15,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from torch_hdrpatches import HDRPatchDataset, Recipe
-from torch_hdrpatches.compression import VideoCodec
-from torch_hdrpatches.corrupt import Chain, second_order
-from torch_hdrpatches.degrade import BI
 from torch_hdrpatches.testing import MovieSpec, write_movie
+from torch_hdrpatches.transforms import BI, Chain, VideoCodec, second_order
 
 DEGRADATIONS = {
     "BI: bicubic": BI(),

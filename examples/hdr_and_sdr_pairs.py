@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from torch_hdrpatches import HDRPatchDataset, PatchLoader, Recipe, ToneMap
-from torch_hdrpatches.adapters import unit
+from torch_hdrpatches.loading.adapters import unit
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 

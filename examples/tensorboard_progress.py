@@ -15,7 +15,7 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from torch_hdrpatches import Recipe, export
-from torch_hdrpatches.tally import Tally
+from torch_hdrpatches.sampling import Tally
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exports import three_movies, tree
 
-from torch_hdrpatches.export import export
+from tests.helpers.exports import three_movies, tree
+from torch_hdrpatches import export
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 

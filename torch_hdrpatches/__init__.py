@@ -8,11 +8,11 @@ for batch in DataLoader(dataset, batch_size=8, num_workers=4):
     train(batch["lq"], batch["gt"])   # uint8 (8, 7, 3, 180, 180) and (8, 3, 540, 540), RGB
 """
 
-from .dataset import HDRPatchDataset
-from .export import export
-from .loader import PatchLoader
-from .reading import read_shards
-from .recipe import Recipe
-from .tonemap import ToneMap
+from .color.tone_map import ToneMap
+from .exporter.export import export
+from .loading.dataset import HDRPatchDataset
+from .loading.loader import PatchLoader
+from .loading.shard_dataset import read_shards
+from .recipe.recipe import Recipe
 
 __all__ = ["HDRPatchDataset", "PatchLoader", "Recipe", "ToneMap", "export", "read_shards"]

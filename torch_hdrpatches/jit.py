@@ -14,7 +14,7 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
-from .caching import keep, package_digest
+from .cache import keep, package_digest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -1,0 +1,142 @@
+"""A plan says what an export will give before it is made, and what stands in its way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from torch_hdrpatches import Recipe, export
+from torch_hdrpatches.analysis import forecast
+from torch_hdrpatches.analysis.forecast import CategoryForecast
+from torch_hdrpatches.sampling import PatchStream
+from torch_hdrpatches.shards.manifest import tally_of
+from torch_hdrpatches.testing import MovieSpec, write_movie
+
+
+def close(one: float, other: float, share: float) -> bool:
+    return abs(one - other) <= share * other
+
+
+def test_the_demo_gives_what_its_plan_says(demo):
+    found = forecast(PatchStream(demo / "demo" / "recipe.toml"), seconds=2.0)
+    shards = demo / "demo" / "shards"
+    for one in found.categories:
+        assert close(one.samples, tally_of(shards).by("category")[one.name], 0.10)
+        written = sum(path.stat().st_size for path in (shards / one.name).glob("*.tar"))
+        assert close(one.bytes, written, 0.20)
+    assert found.shards == len(list(shards.rglob("*.tar")))
+    assert (found.slots, found.movies, found.failures) == (32, 1, {})
+    assert found.seconds > 0
+
+
+def test_refusals_and_probabilities_are_in_the_plan(recipe, tmp_path):
+    recipe["sampling"] |= {"max_attempts": 1}
+    found = forecast(PatchStream(recipe), seconds=60.0)
+    tally = export(recipe, tmp_path / "out")
+    assert found.rejects["cut"] > 0
+    for one in found.categories:
+        assert close(one.samples, tally.by("category")[one.name], 0.10)
+
+
+@pytest.fixture
+def planned(recipe: dict[str, Any]) -> Any:
+    def plan(**changes: Any) -> tuple[dict[str, CategoryForecast], tuple[str, ...], dict[str, str]]:
+        found = forecast(PatchStream({**recipe, **changes}), seconds=0.0)
+        return {one.name: one for one in found.categories}, found.problems, found.failures
+
+    return plan
+
+
+def test_a_target_says_how_many_epochs_it_takes_and_what_they_repeat(planned, recipe):
+    categories = recipe["categories"] | {"toon": {"formats": {"wide": 1.0}, "target": 20}}
+    found, problems, _ = planned(categories=categories)
+    assert (found["toon"].samples, found["toon"].epochs) == (20, 2.5)
+    assert any("toon" in problem and "2.5 epochs" in problem and "jitter is 0" in problem for problem in problems)
+
+
+def test_a_category_that_no_movie_gives_is_a_problem(planned, recipe):
+    found, problems, _ = planned(categories=recipe["categories"] | {"none": {"formats": {"wide": 1.0}, "target": 5}})
+    assert found["none"].samples == 0
+    assert "none: no movie gives it; its target cannot be met" in problems
+
+
+def test_formats_that_do_not_fit_are_a_problem_and_the_others_take_their_place(planned, recipe):
+    formats = recipe["formats"] | {"tall": {"gt": [330, 330]}}
+    categories = recipe["categories"] | {"space": {"formats": {"square": 0.5, "tall": 0.5}}}
+    found, problems, _ = planned(formats=formats, categories=categories)
+    assert set(found["space"].formats) == {"square"}
+    assert any("pq: tall of space do not fit into" in problem for problem in problems)
+
+
+def test_slots_that_share_their_frames_are_a_problem(planned):
+    _, problems, _ = planned(sampling={"timestamps_per_movie": 30})
+    assert any(
+        "30 slots of 7 frames share the 72 frames" in problem and "timestamps = 10" in problem for problem in problems
+    )
+
+
+def test_a_threshold_that_the_measure_does_not_use_is_a_problem(planned):
+    def said(**sampling):
+        return any("max_scene_change changes nothing" in problem for problem in planned(sampling=sampling)[1])
+
+    assert said(max_scene_change=30.0)
+    assert not said(max_scene_change=30.0, stability="first_to_last")
+    assert not said()
+
+
+def test_one_movie_under_two_names_is_a_problem(planned, recipe, movies, tmp_path):
+    (tmp_path / "again.mkv").write_bytes((movies / "pq.mkv").read_bytes())
+    twice = [*recipe["movies"], {"path": str(tmp_path / "again.mkv"), "categories": ["master"]}]
+    assert any("same movie" in problem for problem in planned(movies=twice)[1])
+
+
+def test_a_movie_that_gives_nothing_is_named_with_the_reason(planned, recipe, tmp_path):
+    (tmp_path / "bad.mkv").write_bytes(b"nothing")
+    bad = {"path": str(tmp_path / "bad.mkv"), "categories": ["master"]}
+    found, _, failures = planned(movies=[*recipe["movies"], bad])
+    assert list(failures) == ["bad"]
+    assert found["master"].samples == 17
+
+
+def test_a_hundred_movies_are_planned_in_seconds_once_they_are_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    first = write_movie(tmp_path / "0.mkv", MovieSpec(height=96, width=160, frames=48))
+    for number in range(1, 100):
+        os.link(first, tmp_path / f"{number}.mkv")
+    recipe = Recipe.of(
+        [tmp_path / f"{number}.mkv" for number in range(100)], format="patch", formats={"patch": {"gt": [48, 48]}}
+    )
+    forecast(PatchStream(recipe), seconds=0.0)
+    began = time.monotonic()
+    found = forecast(PatchStream(recipe), seconds=1.0)
+    assert time.monotonic() - began < 10
+    assert (found.movies, found.slots) == (100, 300_000)
+
+
+def test_the_command_prints_it_for_people_and_for_programs(recipe, tmp_path):
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    command = [
+        sys.executable,
+        "-m",
+        "torch_hdrpatches.cli",
+        "plan",
+        str(tmp_path / "recipe.json"),
+        "--seconds",
+        "0.5",
+    ]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    assert "samples, about" in said.stdout
+    fields = json.loads(subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120).stdout)
+    assert {one["name"]: one["samples"] for one in fields["categories"]}["master"] == 17
+
+
+def test_the_plan_of_the_same_movies_is_the_same(recipe):
+    one, other = (forecast(PatchStream(recipe), seconds=60.0) for _ in range(2))
+    assert one.categories == other.categories

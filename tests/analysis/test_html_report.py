@@ -1,0 +1,223 @@
+"""What people look at shows what there is: the contact sheet, and the report in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from torch_hdrpatches import export, read_shards
+from torch_hdrpatches.analysis import contact_sheet, html_report
+from torch_hdrpatches.analysis.contact_sheet import BOX
+from torch_hdrpatches.analysis.report_data import evidence_of
+from torch_hdrpatches.errors import NoSamplesError
+from torch_hdrpatches.shards.browse import exported_metadata, exported_samples
+from torch_hdrpatches.testing import MovieSpec, write_movie
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two movies, one of them with cuts and bars, one that gives nothing, two categories, two formats."""
+    folder = tmp_path_factory.mktemp("report")
+    bars = (30, 30, 0, 0)
+    write_movie(folder / "cuts.mkv", MovieSpec(height=300, width=480, frames=96, cuts=(30, 61), bars=bars))
+    write_movie(folder / "hlg.mp4", MovieSpec(height=180, width=320, frames=48, transfer="hlg"))
+    (folder / "bad.mkv").write_bytes(b"nothing")
+    recipe = {
+        "sampling": {"timestamps_per_movie": 16, "retry_skip": 0.4},
+        "shards": {"runs": 1},
+        "formats": {"square": {"gt": [96, 96]}, "wide": {"gt": [90, 150]}},
+        "categories": {
+            "master": {"formats": {"square": 0.5, "wide": 0.5}},
+            "space": {"formats": {"square": 1.0}, "target": 10},
+        },
+        "movies": [
+            {"path": str(folder / "cuts.mkv"), "categories": ["master", "space"]},
+            {"path": str(folder / "hlg.mp4"), "categories": ["master"], "timestamps": 8},
+            {"path": str(folder / "bad.mkv"), "categories": ["master"], "timestamps": 8},
+        ],
+    }
+    assert export(recipe, folder / "out").total == 34
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def report(exported: Path) -> Path:
+    return html_report(exported, exported.parent / "report.html", rows=12)
+
+
+def test_a_contact_sheet_has_a_row_per_sample_and_every_crop_box(exported, tmp_path):
+    with Image.open(contact_sheet(exported, tmp_path / "sheet.png", rows=4)) as sheet:
+        pixels = np.asarray(sheet)
+    boxes = (pixels == BOX).all(axis=2).any(axis=1)
+    assert np.count_nonzero(np.diff(boxes.astype(int)) == 1) >= 4
+    assert 1200 < pixels.shape[1] < 1600
+
+
+def test_samples_are_spread_over_categories_and_shards(exported):
+    samples = exported_samples(exported, 8)
+    assert len(samples) == 8
+    assert {sample["category"] for sample in samples} == {"master", "space"}
+    assert {sample["movie"] for sample in samples} == {"cuts", "hlg"}
+
+
+def test_metadata_are_those_of_the_samples(exported):
+    there = {sample["key"]: sample["crop"] for sample in read_shards(exported)}
+    assert {one["key"]: tuple(one["crop"]) for one in exported_metadata(exported, 1000)} == there
+    assert 2 <= len(exported_metadata(exported, 4)) <= 8
+
+
+def test_refused_windows_are_found_again_with_their_reason(exported):
+    evidence = evidence_of(exported, rows=4)
+    assert len(evidence.refused) == evidence.tally.rejects["cuts", "cut"] > 0
+    assert {one.reason for one in evidence.refused} == {"cut"}
+    assert all(one.score >= 1 for one in evidence.refused)
+    assert evidence.shown() == evidence.refused
+
+
+def test_light_is_counted_for_every_movie(exported):
+    lights = {one.movie: one for one in evidence_of(exported, rows=2).lights}
+    assert set(lights) == {"cuts", "hlg"}
+    assert lights["cuts"].pixels.sum() > 4 * 240 * 480
+    assert (np.diff(lights["cuts"].sdr) >= 0).all()
+    assert (lights["cuts"].peak_from, lights["hlg"].peak_from) == ("maxcll", "assumed")
+
+
+def test_a_report_holds_everything_itself(report):
+    page = report.read_text()
+    places = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)""", page)
+    assert len(places) > 30
+    assert {re.split(r"[:,#]", one or other)[0] for one, other in places} <= {"data", ""}
+    assert "<script src" not in page
+    assert report.stat().st_size < 3e6
+
+
+def test_a_report_without_the_movies_still_shows_the_samples(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(exported.parent), str(tmp_path / "gone")))
+    page = html_report(tmp_path / "out", tmp_path / "report.html", rows=4).read_text()
+    assert page.count('<article class="card"') == 4
+    assert "gone" in page
+
+
+def test_a_recipe_that_gives_nothing_is_an_error_that_says_why(exported):
+    recipe = exported.parent / "none.toml"
+    recipe.write_text(
+        "[categories.a]\nformats = { fullhd_1920 = 1 }\n"
+        '[[movies]]\npath = "hlg.mp4"\ncategories = ["a"]\ntimestamps = 8\n'
+    )
+    with pytest.raises(NoSamplesError, match="no_format_fits"):
+        html_report(recipe, exported.parent / "none.html")
+
+
+def test_without_matplotlib_the_extra_is_named(exported):
+    code = (
+        "import sys; sys.modules['matplotlib.figure'] = None\n"
+        "from torch_hdrpatches.html_report import html_report\n"
+        f"html_report({str(exported)!r}, {str(exported.parent / 'x.html')!r}, 2)"
+    )
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert "MissingExtraError" in asked.stderr
+    assert "torch_hdrpatches[report]" in asked.stderr
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium here")
+    with playwright.sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop-light", "phone-dark"])
+def page(request: pytest.FixtureRequest, browser: Any, report: Path) -> Iterator[Page]:
+    """The report, at a width and in a colour scheme; no test leaves messages or requests behind."""
+    width, scheme = request.param
+    opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text))
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("request", lambda asked: None if asked.url.startswith("data:") else said.append(asked.url))
+    opened.goto(report.as_uri())
+    yield opened
+    opened.wait_for_timeout(100)
+    opened.close()
+    assert said == [report.as_uri()]
+
+
+def shown(page: Page) -> int:
+    return page.locator(".card:visible").count()
+
+
+def test_filters_show_the_cards_that_fit(page):
+    everything = shown(page)
+    assert everything == 12
+    page.select_option("#category", "space")
+    assert 0 < shown(page) < everything
+    assert set(page.eval_on_selector_all(".card:not([hidden])", "cards => cards.map(c => c.dataset.category)")) == {
+        "space"
+    }
+    assert page.text_content("#shown") == str(shown(page))
+    page.select_option("#format", "wide")
+    assert shown(page) == 0
+    page.select_option("#category", "")
+    page.select_option("#movie", "hlg")
+    assert 0 < shown(page) < everything
+    assert page.locator(".refused:visible").count() == 0
+    for what in ("format", "movie"):
+        page.select_option(f"#{what}", "")
+    assert shown(page) == everything
+    assert page.locator(".refused:visible").count() > 0
+
+
+def test_a_card_tells_everything_known_and_plays_its_frames(page, exported):
+    card = page.locator(".card").first
+    card.locator("summary").click()
+    key = card.locator("h3").text_content()
+    sample = next(sample for sample in read_shards(exported) if sample["key"] == key)
+    known = set(card.locator("dt").all_text_contents())
+    assert known == sample.keys() - {"gt", "lq", "__key__"}
+    places = {card.locator(".lq").evaluate("lq => getComputedStyle(lq).backgroundPositionY") for _ in range(12)}
+    page.wait_for_timeout(300)
+    places.add(card.locator(".lq").evaluate("lq => getComputedStyle(lq).backgroundPositionY"))
+    assert len(places) > 1
+    page.uncheck("#play")
+    assert card.locator(".lq").evaluate("lq => getComputedStyle(lq).animationName") == "none"
+
+
+def test_pictures_load_and_nothing_is_wider_than_the_page(page):
+    page.eval_on_selector_all("img", "pictures => pictures.forEach(p => p.loading = 'eager')")
+    page.wait_for_function("[...document.images].every(picture => picture.complete)")
+    assert page.evaluate("[...document.images].every(picture => picture.naturalWidth > 50)")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("figure svg").count() >= 9
+
+
+def test_ink_and_paper_follow_the_scheme(page):
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    paper, ink = (
+        sum(map(int, re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{what}"))[:3]))
+        for what in ("backgroundColor", "color")
+    )
+    assert (paper < 120 < 600 < ink) if dark else (ink < 120 < 600 < paper)
+    label = page.locator("figure svg text").first
+    assert label.evaluate("text => getComputedStyle(text).fill") == page.evaluate(
+        "getComputedStyle(document.body).color"
+    )

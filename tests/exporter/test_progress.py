@@ -1,0 +1,154 @@
+"""An export says how far it is: live at a terminal, in lines without one, as JSON for programs, to any callable."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from torch_hdrpatches import Recipe, export
+from torch_hdrpatches.cli.display import drawn, line
+from torch_hdrpatches.exporter import Progress, processes, serial, watching
+from torch_hdrpatches.exporter.job import Job
+from torch_hdrpatches.exporter.progress import CategoryProgress, Watching, json_lines
+from torch_hdrpatches.sampling import Tally
+
+
+@pytest.fixture
+def resolved(recipe: dict[str, Any]) -> Recipe:
+    recipe["categories"]["space"]["target"] = 3
+    return Recipe.from_dict(recipe).resolved()
+
+
+def watched_export(recipe: Recipe, out: Path, workers: int = 1) -> list[Progress]:
+    seen: list[Progress] = []
+    following = Watching(recipe, Tally(), [seen.append])
+    engine = processes(workers) if workers > 1 else serial
+    export(recipe, out, executor=following.around(engine), progress=following.committed)
+    return seen
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_starts_finishes_and_is_committed(resolved, tmp_path, workers):
+    seen = watched_export(resolved, tmp_path / "out", workers)
+    events = [one.event for one in seen]
+    assert events.count("start") == events.count("finish") > 2
+    assert "commit" in events
+    assert any("pq" in one.movies for one in seen)
+    assert seen[-1].movies == ()
+    samples = [sum(category.samples for category in one.categories) for one in seen]
+    assert samples == sorted(samples)
+    assert samples[-1] > 20
+
+
+def test_jobs_that_wait_for_a_slower_one_are_said_to(resolved):
+    following = Watching(resolved, Tally(), [])
+
+    def out_of_order(work: Any, jobs: Any) -> Iterator[tuple[Job, None]]:
+        first, *others = jobs
+        yield from ((job, None) for job in (*others, first))
+
+    seen = []
+    jobs = [Job(index, 0, range(1), ("master",)) for index in range(3)]
+    for _ in following.around(out_of_order)(len, jobs):
+        seen.append(following.now("").waiting)
+    assert seen == [1, 2, 0]
+
+
+def test_what_is_expected_is_the_target_or_an_epoch(resolved, tmp_path):
+    expected = {one.name: one.expected for one in watched_export(resolved, tmp_path / "out")[0].categories}
+    assert expected == {"master": 17, "space": 3, "toon": 8}
+
+
+def test_remaining_time_is_what_is_left_by_the_rate_so_far():
+    assert CategoryProgress("a", 30, 90, 2.0).seconds_left == 30
+    assert CategoryProgress("a", 90, 90, 0.0).seconds_left == 0
+    assert math.isinf(CategoryProgress("a", 0, 90, 0.0).seconds_left)
+
+
+def test_an_export_that_goes_on_does_not_count_what_was_there_as_its_own_speed(resolved):
+    before = Tally()
+    before.samples["master", "square", "pq"] = 10
+    (master, *_) = Watching(resolved, before, []).now("begin").categories
+    assert (master.samples, master.per_second) == (10, 0.0)
+
+
+def test_json_lines_are_events_that_programs_can_read(resolved, tmp_path):
+    file = io.StringIO()
+    following = Watching(resolved, Tally(), [json_lines(file)])
+    export(resolved, tmp_path / "out", executor=following.around(serial), progress=following.committed)
+    events = [json.loads(text) for text in file.getvalue().splitlines()]
+    assert {"start", "finish", "commit"} == {event["event"] for event in events}
+    assert all(event.keys() == events[0].keys() for event in events)
+    assert events[-1]["samples"]["space"] == 3
+    assert [event["seconds"] for event in events] == sorted(event["seconds"] for event in events)
+
+
+def test_one_line_says_everything():
+    tally = Tally()
+    tally.rejects["pq", "cut"] = 4
+    categories = (CategoryProgress("master", 30, 90, 2.0), CategoryProgress("space", 5, 5, 0.5))
+    progress = Progress(10.0, tally, categories, ("pq",), 2, "commit")
+    assert line(progress) == (
+        "master 30/90, space 5/5; 2.5 samples/s, 30 s left; refused 4 cut; 2 finished jobs wait for a slower one ahead"
+    )
+    console = Console(file=io.StringIO(), width=100)
+    console.print(drawn(progress))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(part in text for part in ("master", "30 of 90", "2.0/s", "30 s left", "reading pq", "refused 4 cut"))
+
+
+def test_a_watcher_sees_the_beginning_and_the_end(resolved, tmp_path, capsys):
+    seen: list[str] = []
+    with watching(resolved, Tally(), lambda progress: seen.append(progress.event), log_json=tmp_path / "log") as found:
+        found.committed(Tally())
+    assert seen == ["begin", "commit", "end"]
+    assert len((tmp_path / "log").read_text().splitlines()) == 3
+    assert "samples/s" in capsys.readouterr().err
+
+
+def command(recipe: Recipe, folder: Path) -> list[str]:
+    (folder / "recipe.json").write_text(recipe.model_dump_json())
+    return [
+        sys.executable,
+        "-m",
+        "torch_hdrpatches.cli",
+        "export",
+        str(folder / "recipe.json"),
+        str(folder / "out"),
+    ]
+
+
+def test_without_a_terminal_progress_is_plain_lines_beside_the_tally(resolved, tmp_path):
+    done = subprocess.run(command(resolved, tmp_path), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "samples/s" in done.stderr
+    assert "samples/s" not in done.stdout
+
+
+def test_at_a_terminal_progress_is_drawn_anew_in_place(resolved, tmp_path):
+    parent, child = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    with subprocess.Popen(command(resolved, tmp_path), stdout=subprocess.DEVNULL, stderr=child, env=environment) as run:
+        os.close(child)
+        said = b""
+        while True:
+            try:
+                said += os.read(parent, 65536)
+            except OSError:  # the other end is closed
+                break
+    os.close(parent)
+    assert run.returncode == 0
+    assert b"of 17" in said
+    assert b"\x1b[2K" in said

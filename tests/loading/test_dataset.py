@@ -1,0 +1,156 @@
+"""A plain DataLoader gives every sample once, whoever makes it."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import pickle
+from collections import Counter
+from typing import Any
+
+import pytest
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
+
+from tests.helpers.samples import signatures
+from torch_hdrpatches import HDRPatchDataset
+from torch_hdrpatches.errors import NoSamplesError
+
+
+def set_of(
+    recipe: Any, workers: int = 0, start: str | None = None, loader: Any = DataLoader, **options: Any
+) -> Counter[tuple[str, str, str]]:
+    dataset = HDRPatchDataset(recipe, **options)
+    return Counter(signatures(loader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=start)))
+
+
+@pytest.mark.parametrize(("workers", "start"), [(1, "fork"), (2, "fork"), (4, "fork"), (2, "spawn"), (2, "forkserver")])
+def test_the_set_is_the_same_for_any_workers_and_start_method(small, workers, start):
+    here = set_of(small)
+    assert max(here.values()) == 1
+    assert set_of(small, workers, start) == here
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_a_stateful_loader_gives_the_same_set(small, workers):
+    assert set_of(small, workers, loader=StatefulDataLoader) == set_of(small)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_of_one_format_collate_by_default(recipe, workers):
+    recipe["categories"]["master"]["formats"] = {"square": 1.0}
+    recipe["categories"]["toon"]["formats"] = {"square": 1.0}
+    batches = list(DataLoader(HDRPatchDataset(recipe), batch_size=8, num_workers=workers))
+    assert tuple(batches[0]["lq"].shape) == (8, 7, 3, 60, 60)
+    assert tuple(batches[0]["gt"].shape) == (8, 3, 180, 180)
+    assert len(batches[0]["key"]) == len(batches[0]["category"]) == 8
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_share_the_set_without_overlap(small, world_size):
+    shares = [set_of(small, rank=rank, world_size=world_size) for rank in range(world_size)]
+    assert sum(shares, Counter()) == set_of(small)
+
+
+def test_ranks_are_found_in_the_environment(recipe, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    dataset = HDRPatchDataset(recipe)
+    assert (dataset.rank, dataset.world_size) == (1, 2)
+    with pytest.raises(ValueError, match="expected 0 to 1"):
+        HDRPatchDataset(recipe, rank=2)
+
+
+def test_set_epoch_reaches_workers_that_are_already_running(small):
+    dataset = HDRPatchDataset(small)
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=True)
+    first = set(signatures(loader))
+    assert set(signatures(loader)) == first
+    dataset.set_epoch(1)
+    second = set(signatures(loader))
+    assert second == set(set_of(small, epoch=1))
+    assert not first & second
+
+
+def test_iterating_before_a_fork_does_no_harm(small):
+    dataset = HDRPatchDataset(small)
+    stopped_midway = iter(dataset)
+    next(stopped_midway)
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=120)
+    assert Counter(signatures(loader)) == set_of(small)
+
+
+def test_a_forked_process_may_forget_what_its_parent_was_reading(small):
+    midway = iter(HDRPatchDataset(small))
+    next(midway)
+    cycle: list[Any] = [midway]  # garbage that the child collects: it must not free a decoder whose threads it lacks
+    cycle.append(cycle)
+    child = multiprocessing.get_context("fork").Process(target=gc.collect)
+    del midway, cycle
+    child.start()
+    child.join(60)
+    child.kill()
+    child.join()
+    assert child.exitcode == 0
+
+
+def test_a_dataset_pickles(small):
+    dataset = pickle.loads(pickle.dumps(HDRPatchDataset(small, epoch=3)))
+    assert Counter(signatures(dataset)) == set_of(small, epoch=3)
+
+
+def nothing(recipe: Any) -> Any:
+    """The recipe with every window refused."""
+    return recipe | {
+        "sampling": recipe["sampling"] | {"stability": "first_to_last", "max_scene_change": 1e-9, "max_attempts": 2}
+    }
+
+
+@pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "fork"), (2, "spawn")])
+def test_an_epoch_that_gives_nothing_is_an_error_that_says_why(small, workers, start):
+    with pytest.raises(NoSamplesError, match="unstable"):
+        set_of(nothing(small), workers, start)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_stateful_loader_is_told_of_an_empty_epoch_too(small, workers):
+    with pytest.raises(NoSamplesError, match="unstable"):
+        set_of(nothing(small), workers, loader=StatefulDataLoader)
+
+
+def only_in_epoch_1(sample: Any) -> bool:
+    return sample["epoch"] == 1
+
+
+def test_workers_that_persist_know_an_empty_epoch_from_a_full_one(small):
+    dataset = HDRPatchDataset(small, accept=only_in_epoch_1)
+    loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=True)
+    dataset.set_epoch(1)
+    first = signatures(loader)
+    assert first
+    next(iter(loader))  # broken off: one worker may end this epoch, and the other not
+    assert Counter(signatures(loader)) == Counter(first)
+    dataset.set_epoch(2)
+    with pytest.raises(NoSamplesError, match="by_callable"):
+        list(loader)
+
+
+def test_a_worker_without_a_share_does_not_make_an_epoch_empty(small):
+    small["sampling"] |= {"timestamps_per_movie": 3}
+    assert set_of(small, workers=4) == set_of(small)
+
+
+def test_a_long_row_of_rejects_stops_the_stream(small):
+    recipe = nothing(small)
+    recipe["sampling"] |= {"max_attempts": 1, "max_consecutive_rejects": 5}
+    with pytest.raises(NoSamplesError, match="5 slots in a row"):
+        set_of(recipe)
+
+
+def test_all_movies_bad_is_an_error_that_names_them(recipe, tmp_path):
+    for movie in recipe["movies"]:
+        path = tmp_path / f"bad{len(movie['categories'])}{movie.get('timestamps')}.mkv"
+        path.write_bytes(b"nothing")
+        movie["path"] = str(path)
+    with pytest.raises(NoSamplesError, match="failed"):
+        set_of(recipe)

@@ -1,0 +1,124 @@
+"""Records keep every bit, golden shards stay readable, and nothing in a shard is trusted."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from tests.helpers.samples import digest
+from torch_hdrpatches import read_shards
+from torch_hdrpatches.errors import ShardError
+from torch_hdrpatches.shards.record import ShardWriter, record, records, sample_of, shards_of
+
+GOLDEN = Path(__file__).parents[2] / "shards" / "golden" / "v1"
+
+GOLDEN_PICTURES = {
+    "golden-golden-0-000000": ("93c56ba3eb900600", "7dd490bbe14c0b18", "5200c586638c4c01", "b3135dc1fd85bb74"),
+    "golden-golden-0-000001": ("fc67c5a16b6c15f3", "77edafd9fa2378ab", "e14daa5fccdae039", "21ad1c60e669b83e"),
+}
+
+
+@pytest.mark.parametrize("output", ["sdr", "both"])
+def test_format_version_1_stays_readable(output):
+    names = ("gt", "lq", "gt_hdr", "lq_hdr")[: 2 if output == "sdr" else 4]
+    read = {sample["key"]: sample for sample in read_shards(GOLDEN / output)}
+    assert {key: tuple(digest(sample[name]) for name in names) for key, sample in read.items()} == {
+        key: pictures[: len(names)] for key, pictures in GOLDEN_PICTURES.items()
+    }
+    for sample in read.values():
+        assert (sample["category"], sample["format"], sample["movie"]) == ("golden", "tiny", "golden")
+        assert tuple(sample["gt"].shape) == (3, 48, 60)
+        assert tuple(sample["lq"].shape) == (7, 3, 16, 20)
+
+
+def golden():
+    return list(read_shards(GOLDEN / "both", seed=None))
+
+
+@pytest.mark.parametrize("codec", ["png", "jxl", "npy"])
+def test_a_record_keeps_every_bit(codec):
+    for sample in golden():
+        again = sample_of(sample["key"], record(sample, codec))
+        assert again.keys() == sample.keys()
+        for name, value in sample.items():
+            assert torch.equal(again[name], value) if isinstance(value, torch.Tensor) else again[name] == value
+
+
+def test_equal_samples_make_equal_bytes():
+    def written() -> bytes:
+        file = io.BytesIO()
+        writer = ShardWriter(file)
+        for sample in golden():
+            writer.write(sample)
+        writer.close()
+        return file.getvalue()
+
+    assert written() == written() == next((GOLDEN / "both").glob("*/*.tar")).read_bytes()
+
+
+def test_workers_read_every_record_once():
+    keys = [sample["key"] for sample in DataLoader(read_shards([GOLDEN / "sdr", GOLDEN / "both"]), None, num_workers=2)]
+    assert sorted(keys) == sorted([*GOLDEN_PICTURES] * 2)
+
+
+def test_shards_are_found_in_folders_globs_and_lists(tmp_path, monkeypatch):
+    tar = GOLDEN / "sdr" / "golden" / "golden-000000.tar"
+    monkeypatch.chdir(GOLDEN)
+    assert shards_of(GOLDEN / "sdr") == shards_of(tar) == shards_of([tar]) == (str(tar),)
+    assert shards_of("sdr/*/*.tar") == ("sdr/golden/golden-000000.tar",)
+    assert shards_of(GOLDEN / "sdr", "golden") == (str(tar),)
+    with pytest.raises(ShardError, match="'space'"):
+        shards_of(GOLDEN / "sdr", "space")
+
+
+def tar_of(members: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> io.BytesIO:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.type, member.linkname = len(data), kind, "/etc/passwd"
+            tar.addfile(member, io.BytesIO(data))
+    file.seek(0)
+    return file
+
+
+def test_a_link_in_a_shard_is_refused():
+    with pytest.raises(ShardError, match="not a plain file"):
+        list(records(tar_of({"a.json": b""}, tarfile.SYMTYPE), "evil.tar"))
+
+
+def test_a_name_in_a_shard_is_never_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (evil := tmp_path / "evil.tar").write_bytes(tar_of({"../../x.json": b"{}", "/etc/y.gt.png": b""}).getvalue())
+    with pytest.raises(ShardError):
+        list(read_shards(evil))
+    assert list(tmp_path.iterdir()) == [evil]
+
+
+def changed(**fields: object) -> dict[str, bytes]:
+    members = record(golden()[0])
+    return members | {"json": json.dumps(json.loads(members["json"]) | fields).encode()}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"gt.png": b""},
+        {**record(golden()[0]), "json": b"not json"},
+        {**record(golden()[0]), "json": b"[]"},
+        {"json": record(golden()[0])["json"]},
+        {**record(golden()[0]), "gt.png": b"\x89PNG\r\n\x1a\n"},
+        changed(frames={"gt": 0, "lq": 5, "gt_hdr": 0, "lq_hdr": 7}),
+        changed(frames=None),
+        changed(crop=None),
+    ],
+)
+def test_a_record_that_is_not_one_is_refused(members):
+    with pytest.raises(ShardError):
+        sample_of("key", members)

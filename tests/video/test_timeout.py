@@ -1,0 +1,69 @@
+"""A decoder that does not return costs its movie, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+import pytest
+
+from torch_hdrpatches.errors import DamagedMovieError
+from torch_hdrpatches.probe import probe as facts
+from torch_hdrpatches.sampling import PatchStream
+from torch_hdrpatches.video import movie as video
+from torch_hdrpatches.video.timeout import Watched
+
+
+def test_a_call_that_returns_gives_its_result_or_its_error():
+    assert Watched(lambda: 7).result(60) == 7
+    with pytest.raises(ZeroDivisionError):
+        Watched(lambda: 1 // 0).result(60)
+
+
+def test_a_call_that_does_not_return_is_given_up():
+    release = threading.Event()
+    call = Watched(release.wait)
+    with pytest.raises(TimeoutError, match=r"0\.05 s"):
+        call.result(0.05)
+    assert call.is_running
+    release.set()
+    assert call.result(60)
+
+
+def test_an_error_keeps_nothing_alive():
+    call = Watched(lambda: 1 // 0)
+    alive = weakref.ref(call)
+    with pytest.raises(ZeroDivisionError):
+        call.result(60)
+    del call
+    assert alive() is None
+
+
+def test_a_movie_that_cannot_be_looked_into_is_given_up(movies, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr(facts, "beginning_of", lambda source: release.wait())
+    monkeypatch.setattr(facts, "PATIENCE_SECONDS", 0.5)
+    with pytest.raises(DamagedMovieError, match=r"pq\.mkv: looking into it gave no answer within 0\.5 s"):
+        facts.probe(str(movies / "pq.mkv"))
+    release.set()
+
+
+def test_a_decoder_that_does_not_return_costs_that_movie_only(recipe, movies, monkeypatch):
+    release = threading.Event()
+    reader = video.SeekingReader
+    pictures = reader.pictures
+
+    def hanging(self, seconds, frames):
+        if self._source.path.endswith("pq.mkv"):
+            release.wait()
+        return pictures(self, seconds, frames)
+
+    monkeypatch.setattr(reader, "pictures", hanging)
+    monkeypatch.setattr(video, "PATIENCE_SECONDS", 0.5)
+    stream = PatchStream(recipe)
+    outcomes = [outcome for run in stream.plan.runs for outcome in stream.run(0, run)]
+    release.set()
+    assert all(
+        isinstance(o.failure, DamagedMovieError) and "0.5 s" in str(o.failure) for o in outcomes if o.movie == "pq"
+    )
+    assert all(o.samples for o in outcomes if o.movie == "hlg")

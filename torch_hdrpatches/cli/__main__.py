@@ -1,0 +1,5 @@
+"""``python -m torch_hdrpatches.cli``."""
+
+from .app import main
+
+main()

@@ -1,0 +1,54 @@
+"""A movie and a recipe out of nothing, to try everything else on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..testing.movie import MovieSpec, write_movie
+
+MOVIE = MovieSpec(
+    height=1080,
+    width=1920,
+    frames=504,
+    cuts=(96, 190, 300, 410),
+    bars=(138, 138, 0, 0),
+    numbers=False,
+    keyint=120,
+    crf=20,
+)
+"""Twenty-one seconds of HDR10 in 2.35:1, with cuts that have no keyframes."""
+
+RECIPE = """\
+# What the demo exports. Every key is explained in docs/recipe.md.
+seed = 0
+
+[sampling]
+timestamps_per_movie = 32   # evenly spaced moments of the movie; 3000 is the default for a whole film
+
+[shards]
+runs = 2                    # runs of eight neighbouring slots per shard; 32 is the default
+
+[categories.master]
+formats = { small_540 = 0.6, medium_169 = 0.4 }
+
+[categories.space]
+target = 20                 # stop at this many samples
+formats = { small_540 = 1.0 }
+
+[[movies]]
+path = "demo.mkv"
+categories = { master = 1.0, space = 0.8 }
+"""
+
+
+def make_demo(folder: Path) -> Path:
+    """Write ``demo.mkv`` and ``recipe.toml`` into a folder, unless they are there; returns the recipe's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    movie, recipe = folder / "demo.mkv", folder / "recipe.toml"
+    if not movie.exists():
+        partial = movie.with_name(f"demo.partial-{os.getpid()}.mkv")  # another may be painting here
+        write_movie(partial, MOVIE)
+        partial.replace(movie)
+    recipe.write_text(RECIPE, encoding="utf-8")
+    return recipe

@@ -1,0 +1,173 @@
+"""Tone curves: how bright light is made to fit an SDR display. Pure numpy, float64.
+
+A curve maps light relative to reference white (1.0) to SDR light (0..1; more is clipped), given the movie's brightest
+light, ``peak``, in the same unit. It is applied to the largest of R, G and B; the other two keep their proportion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from .formulas import PQ_WHITE_NITS, Array, eotf_pq, inverse_eotf_pq
+
+UserCurve: TypeAlias = Callable[[Array, float], Array]
+"""``f(light, peak) -> light``: pointwise; float64 arrays relative to reference white, the result in 0..1."""
+
+CurveName: TypeAlias = Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"]
+
+UNKNOWN_PEAK_NITS = 1000.0
+"""cd/m2 of a movie that does not say how bright it gets, as in FFmpeg's ``tonemap``."""
+
+
+@dataclass(frozen=True)
+class ToneSettings:
+    """What a user chooses about tone mapping; the defaults look like FFmpeg's ``tonemap=mobius`` at ``npl=100``."""
+
+    curve: CurveName | UserCurve = "mobius"
+    """A name, or a function ``f(light, peak)`` (see ``UserCurve``)."""
+    reference_white: float = 100.0
+    """cd/m2 that count as light 1.0."""
+    peak: float | Literal["auto"] = "auto"
+    """cd/m2 of the brightest light; ``"auto"``: what the movie's metadata say (``peak_nits``)."""
+    desat: float = 2.0
+    """Luminance relative to reference white above which colours fade to white; 0: never."""
+    hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
+    """HLG's system gamma on each of R, G and B (as zimg does), or on luminance (BT.2100)."""
+
+    def __post_init__(self) -> None:
+        if not callable(self.curve) and self.curve not in CURVES:
+            raise ValueError(f"curve {self.curve!r} is unknown; valid are {', '.join(CURVES)}, or a callable")
+        if not 1 <= self.reference_white <= PQ_WHITE_NITS:
+            raise ValueError(f"reference_white is {self.reference_white} cd/m2, expected 1..10000")
+        if self.peak != "auto" and not 1 <= self.peak <= PQ_WHITE_NITS:
+            raise ValueError(f"peak is {self.peak} cd/m2, expected 'auto' or 1..10000")
+        if not 0 <= self.desat < np.inf:
+            raise ValueError(f"desat is {self.desat}, expected 0 or more")
+        if self.hlg_ootf not in ("per_channel", "luminance"):
+            raise ValueError(f"hlg_ootf is {self.hlg_ootf!r}, expected 'per_channel' or 'luminance'")
+
+
+def peak_nits(max_cll: float, mastering_peak: float) -> tuple[float, str]:
+    """The movie's brightest light in cd/m2, and where that comes from: ``maxcll``, ``mastering`` or ``assumed``.
+
+    MaxCLL, else the peak of the mastering display, else 1000. 0 stands for "not given"; a value that no HDR movie has
+    is not believed (``implausible_peaks`` says so).
+    """
+    if _plausible(max_cll):
+        return float(max_cll), "maxcll"
+    if _plausible(mastering_peak):
+        return float(mastering_peak), "mastering"
+    return UNKNOWN_PEAK_NITS, "assumed"
+
+
+def implausible_peaks(max_cll: float, mastering_peak: float) -> str:
+    """What ``peak_nits`` was given and does not believe, in words for a warning; ``""`` if nothing."""
+    given = (("MaxCLL", max_cll), ("mastering peak", mastering_peak))
+    refused = [f"{name} of {nits:g} cd/m2" for name, nits in given if nits > 0 and not _plausible(nits)]
+    return f"{' and '.join(refused)} cannot be right (expected 50..10000) and is ignored" if refused else ""
+
+
+def _plausible(nits: float) -> bool:
+    return bool(50 <= nits <= PQ_WHITE_NITS)
+
+
+def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Array]:
+    """The curve of ``settings`` for a movie of this peak, as a function of light relative to reference white.
+
+    The peak relative to reference white is held in 1..100. At 1 nothing needs to be compressed: every named curve
+    is the identity.
+    """
+    white = settings.reference_white
+    peak = min(max(peak_nits / white, 1.0), 100.0)
+    if callable(settings.curve):
+        user_curve = settings.curve
+        return lambda light: np.asarray(user_curve(light, peak), np.float64)
+    curve = none if peak == 1.0 else CURVES[settings.curve]
+    return lambda light: curve(light, peak, white)
+
+
+# --- the curves: light and peak relative to reference white, which is white_nits cd/m2 -------------------------------
+
+
+def none(light: Array, peak: float, white_nits: float) -> Array:
+    """No curve: light above reference white is clipped, and R, G and B are so one by one."""
+    return light
+
+
+def linear(light: Array, peak: float, white_nits: float) -> Array:
+    """The peak becomes white, and everything darkens with it."""
+    return light / peak
+
+
+def gamma(light: Array, peak: float, white_nits: float) -> Array:
+    """Power 1/1.8, linear below 0.05 (FFmpeg's ``tonemap=gamma``)."""
+    return np.where(light > 0.05, (light / peak) ** (1 / 1.8), light * (0.05 / peak) ** (1 / 1.8) / 0.05)
+
+
+def clip(light: Array, peak: float, white_nits: float) -> Array:
+    """Light above reference white is clipped, with the proportion of R, G and B kept."""
+    return np.minimum(light, 1.0)
+
+
+def reinhard(light: Array, peak: float, white_nits: float) -> Array:
+    """x / (x + 1), scaled so that the peak becomes white (FFmpeg's ``tonemap=reinhard``)."""
+    return light / (light + 1) * (peak + 1) / peak
+
+
+def hable(light: Array, peak: float, white_nits: float) -> Array:
+    """John Hable's filmic curve, scaled so that the peak becomes white (FFmpeg's ``tonemap=hable``)."""
+
+    def filmic(x: Array) -> Array:
+        a, b, c, d, e, f = 0.15, 0.50, 0.10, 0.20, 0.02, 0.30
+        return (x * (x * a + b * c) + d * e) / (x * (x * a + b) + d * f) - e / f
+
+    return filmic(light) / filmic(np.asarray(peak))
+
+
+def mobius(light: Array, peak: float, white_nits: float) -> Array:
+    """The identity up to 0.3, then a Möbius transform that brings the peak to white (FFmpeg's ``tonemap=mobius``)."""
+    j = 0.3
+    a = -(j**2) * (peak - 1) / (j**2 - 2 * j + peak)
+    b = (j**2 - 2 * j * peak + peak) / max(peak - 1, 1e-6)
+    scale = (b**2 + 2 * b * j + j**2) / (b - a)
+    return np.where(light <= j, light, scale * (light + a) / (np.maximum(light, j) + b))
+
+
+def bt2390(light: Array, peak: float, white_nits: float) -> Array:
+    """The EETF of BT.2390 (section 5.4.1) in PQ signal, black at 0: above the knee a spline that ends at white."""
+    source_white = inverse_eotf_pq(peak * white_nits)
+    top = inverse_eotf_pq(white_nits) / source_white
+    knee = 1.5 * top - 0.5
+    signal = np.minimum(inverse_eotf_pq(light * white_nits) / source_white, 1.0)
+    t = (np.maximum(signal, knee) - knee) / (1 - knee)
+    spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * top
+    return eotf_pq(np.where(signal < knee, signal, spline) * source_white) / white_nits
+
+
+def bt2446a(light: Array, peak: float, white_nits: float) -> Array:
+    """The curve of BT.2446 method A (section 4): logarithmic, on gamma-2.4 signal."""
+    hdr = 1 + 32 * (peak * white_nits / 10_000) ** (1 / 2.4)
+    sdr = 1 + 32 * (white_nits / 10_000) ** (1 / 2.4)
+    perceptual = np.log1p((hdr - 1) * np.minimum(light / peak, 1.0) ** (1 / 2.4)) / np.log(hdr)
+    compressed = np.select(
+        [perceptual <= 0.7399, perceptual < 0.9909],
+        [1.0770 * perceptual, -1.1510 * perceptual**2 + 2.7811 * perceptual - 0.6302],
+        0.5 * perceptual + 0.5,
+    )
+    return np.asarray(((sdr**compressed - 1) / (sdr - 1)) ** 2.4)
+
+
+CURVES: Mapping[str, Callable[[Array, float, float], Array]] = {
+    curve.__name__: curve for curve in (none, linear, gamma, clip, reinhard, hable, mobius, bt2390, bt2446a)
+}
+"""Every named curve: ``f(light, peak, white_nits) -> light``."""
+
+PRESETS: Mapping[str, ToneSettings] = {
+    "ffmpeg": ToneSettings(),
+    "bt2408": ToneSettings(curve="bt2390", reference_white=203.0, desat=0.0, hlg_ootf="luminance"),
+}
+"""``ffmpeg``: the defaults. ``bt2408``: HDR reference white of 203 cd/m2 and the curve of BT.2390."""

@@ -1,0 +1,154 @@
+"""An export in parts that know nothing of each other but the folder: for job arrays, without any server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import ExportError, RecipeError
+from ..recipe.recipe import Recipe
+from ..sampling.stream import PatchStream
+from ..sampling.tally import Tally
+from ..shards.manifest import WORK, tally_of
+from ..storage.disk_errors import explained
+from ..storage.folder import Folder, Location
+from .commit import Committer, Ledger
+from .export import complete, limited
+from .job import Job, record_name, work
+from .lock import begin, held, is_finished, shared
+from .processes import Executor, on_this_machine
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Every n-th job."""
+
+    index: int
+    """0 .. of - 1"""
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.of:
+            raise RecipeError(f"part {self}: the parts of {self.of} are 0/{self.of} to {self.of - 1}/{self.of}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The part that ``0/4`` names.
+
+        Raises:
+            RecipeError: if it names none.
+        """
+        found = re.fullmatch(r"([0-9]+)/([1-9][0-9]*)", text)
+        if not found:
+            raise RecipeError(f"part {text!r}: expected I/N, e.g. 0/4, the first of four")
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+
+def export_part(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    out: Location,
+    part: Part,
+    *,
+    executor: Executor[Job, None] | None = None,
+    workers: int = 1,
+    limit: int | None = None,
+    extend: bool = False,
+    progress: Callable[[Tally], None] | None = None,
+    **making: Any,
+) -> Tally:
+    """Do the jobs of one part that are not done; they wait aside for ``finish_parts``. Arguments as for ``export``.
+
+    A part does its jobs of the first epoch, and of a later one once all parts have done all before it.
+
+    Returns:
+        The tally of what this call has made.
+
+    Raises:
+        ExportError, WorkerDiedError: as ``export``; also if this part is being done elsewhere.
+    """
+    stream = PatchStream(limited(Recipe.load(recipe), limit), **making)
+    folder, tally = Folder.of(out), Tally()
+    if is_finished(folder, stream):
+        return tally
+    engine = executor or on_this_machine(workers)
+    with explained(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
+        ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
+        ledger.advance()
+        with closing(engine(partial(work, stream, folder), _jobs_of(part, ledger))) as done:
+            for job, _ in done:
+                tally += _tally_of_job(folder, job)
+                ledger.advance()
+                if progress:
+                    progress(deepcopy(tally))
+    return tally
+
+
+def finish_parts(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    out: Location,
+    *,
+    limit: int | None = None,
+    **making: Any,
+) -> Tally:
+    """Put in place what the parts have made, and write the manifest. Decodes nothing.
+
+    Returns:
+        The tally of the whole folder.
+
+    Raises:
+        ExportError: if jobs are missing; says which, and of which part.
+    """
+    stream = PatchStream(limited(Recipe.load(recipe), limit), **making)
+    folder = Folder.of(out)
+    if is_finished(folder, stream):
+        return tally_of(folder)
+    with explained(folder), held(folder):
+        committer = Committer(folder, stream, begin(folder, stream))
+        committer.advance()
+        if wanted := committer.wanted(committer.epoch):
+            raise ExportError(f"{folder}: {_what_is_missing(folder, committer, wanted)}")
+        complete(folder, stream, committer)
+    return committer.tally
+
+
+def _jobs_of(part: Part, ledger: Ledger) -> Iterator[Job]:
+    for job in ledger.jobs():
+        if job.epoch > ledger.epoch:  # whether it is wanted depends on jobs that are not done
+            return
+        if job.index % part.of == part.index:
+            yield job
+
+
+def _tally_of_job(folder: Folder, job: Job) -> Tally:
+    fields = folder.read_json(record_name(job.index))
+    tally = Tally.from_json(fields["job"])
+    for category, contents in fields["contents"].items():
+        tally.samples.update({(category, name, movie): count for name, movie, count in contents["counts"]})
+        tally.rejects.update({(movie, reason): count for movie, reason, count in fields["refused"][category]})
+    return tally
+
+
+def _what_is_missing(folder: Folder, ledger: Ledger, wanted: tuple[str, ...]) -> str:
+    stop = (ledger.epoch + 1) * ledger.per_epoch
+    missing = [job.index for job in takewhile(lambda job: job.index < stop, ledger.jobs())]
+    remedy = "or `hdrpatches export` without --part and --finish does the rest alone"
+    if ledger.epoch and len(missing) == ledger.per_epoch:
+        short = ", ".join(f"{name} has {ledger.counts[name]} of {ledger.limit(name, 0)}" for name in wanted)
+        return f"epoch {ledger.epoch} is wanted ({short}); run all parts again, which do it, {remedy}"
+    counts = {int(name.split("-of-")[1].split(".")[0]) for name in folder.names(f"{WORK}/part-*-of-*.lock")}
+    said = ", ".join(map(str, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+    whose = "the parts that do them"
+    if len(counts) == 1:
+        of = counts.pop()
+        whose = " and ".join(f"part {part}/{of}" for part in sorted({index % of for index in missing}))
+    return f"jobs are missing: {said} of epoch {ledger.epoch}; run {whose} again, {remedy}"

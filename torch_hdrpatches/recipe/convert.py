@@ -1,0 +1,217 @@
+"""Recipes from the old generator's ``generator_config.json``: every setting is mapped, or said not to apply and why."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import RecipeError
+from .recipe import Recipe, slug
+from .settings import BUILT_IN_FORMATS
+from .toml import toml_key, toml_value
+
+SETTINGS = {
+    "scene_diff_threshold": "max_scene_change",
+    "max_retry_attempts": "max_attempts",
+    "retry_skip_seconds": "retry_skip",
+}
+"""Old settings that have one of ``[sampling]`` for them, with the same unit."""
+
+NOT_APPLICABLE = {
+    "max_workers": "give it to the command: hdrpatches export RECIPE OUT --workers {value}",
+    "workers": "give it to the command: hdrpatches export RECIPE OUT --workers {value}",
+    "output_base_dir": "give it to the command: hdrpatches export RECIPE {value}",
+    "temp_dir": "nothing is written beside the shards",
+    "status_file": "an export knows from its finished shards where to go on",
+    "min_file_size": "shards carry checksums; [accept] entropy or sharpness refuses flat patches",
+    "val_percent": "hdrpatches split RECIPE --share SHARE makes recipes without a shared shot",
+}
+"""Old settings that no recipe has, and what does their work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What became of one old setting."""
+
+    setting: str
+    value: str
+    became: str
+    """The recipe's setting, or why it does not apply and what to do instead."""
+    applies: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A recipe, its text with the old names as comments, and what became of every setting."""
+
+    recipe: Recipe
+    text: str
+    notes: tuple[Note, ...]
+
+
+def convert(source: str | Path) -> Converted:
+    """Read the old generator's JSON.
+
+    Raises:
+        RecipeError: if the file cannot be read, has another shape, or says something that cannot be meant.
+    """
+    path = Path(source)
+    try:
+        old = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise RecipeError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(old, dict) or not {"base_settings", "format_config", "videos"} <= old.keys():
+        raise RecipeError(
+            f"{path}: expected the old generator's base_settings, format_config and videos; for a configuration that "
+            "names folders, `hdrpatches init FOLDERS` writes a recipe"
+        )
+    try:
+        conversion = _Conversion(old)
+        recipe = Recipe.from_dict(conversion.fields(), source=str(path))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"{path}: not what the old generator wrote: {error!r}") from None
+    return Converted(recipe, conversion.text(), tuple(conversion.notes))
+
+
+class _Conversion:
+    """One old configuration on its way; the notes grow as its parts are read."""
+
+    def __init__(self, old: Mapping[str, Any]) -> None:
+        self.old = old
+        self.notes: list[Note] = []
+        self.formats: dict[str, dict[str, Any]] = {}
+        self.sampling = self._sampling(old["base_settings"])
+        self.categories = {self._name(name): self._category(name) for name in old["format_config"]}
+        self.movies = list(self._movies())
+        self._rest()
+
+    def fields(self) -> dict[str, Any]:
+        """The recipe as a mapping."""
+        movies = [{key: value for key, value in movie.items() if key != "comment"} for movie in self.movies]
+        return {"sampling": self.sampling, "formats": self.formats, "categories": self.categories, "movies": movies}
+
+    def text(self) -> str:
+        """The recipe as TOML."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        yield from ("# Converted from the old generator's configuration.", "seed = 0", "", "[sampling]")
+        yield from (f"{name} = {toml_value(value)}" for name, value in self.sampling.items())
+        yield from ("", "[tonemap]                       # what the old ffmpeg command did", 'curve = "mobius"')
+        yield from ("reference_white = 100.0", "desat = 2.0")
+        for table, entries in (("formats", self.formats), ("categories", self.categories)):
+            for name, settings in entries.items():
+                yield from ("", f"[{table}.{toml_key(name)}]")
+                yield from (f"{key} = {toml_value(value)}" for key, value in settings.items())
+        for movie in self.movies:
+            yield from ("", f"[[movies]]  # {movie['comment']}")
+            yield from (f"{key} = {toml_value(value)}" for key, value in movie.items() if key != "comment")
+
+    def _note(self, setting: str, value: object, became: str, *, applies: bool = True) -> None:
+        self.notes.append(Note(setting, value if isinstance(value, str) else json.dumps(value), became, applies))
+
+    def _sampling(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        sampling: dict[str, Any] = {}
+        for name, value in settings.items():
+            if name == "base_frame_limit":
+                sampling["timestamps_per_movie"] = int(value)
+                self._note(f"base_settings.{name}", value, f"sampling.timestamps_per_movie = {int(value)}")
+            elif name in SETTINGS:
+                sampling[SETTINGS[name]] = value
+                became = f"sampling.{SETTINGS[name]} = {value}"
+                if name == "scene_diff_threshold":
+                    sampling["stability"] = "first_to_last"
+                    became += ', with stability = "first_to_last"; without both, every step of a window is looked at'
+                self._note(f"base_settings.{name}", value, became)
+            elif name == "lr_versions":
+                sampling["frames"] = frames = max(int(re.sub(r"\D", "", version)) for version in value)
+                fewer = f"; fewer frames are lq[:, 1:-1] when training on {frames}" if len(value) > 1 else ""
+                self._note(f"base_settings.{name}", value, f"sampling.frames = {frames}{fewer}")
+            else:
+                self._unused(f"base_settings.{name}", value)
+        return sampling
+
+    def _category(self, name: str) -> dict[str, Any]:
+        weights: dict[str, float] = {}
+        for fmt, spec in self.old["format_config"][name].items():
+            if not spec["probability"]:
+                self._note(f"format_config.{name}.{fmt}", spec, "left out: its probability is 0", applies=False)
+                continue
+            weights[self._format(name, fmt, spec)] = spec["probability"]
+            unknown = {key: value for key, value in spec.items() if key not in ("gt_size", "lr_size", "probability")}
+            for key, value in unknown.items():
+                self._unused(f"format_config.{name}.{fmt}.{key}", value)
+        target = self.old.get("category_targets", {}).get(name)
+        if target:
+            self._note(f"category_targets.{name}", target, f"categories.{self._name(name)}.target = {target}")
+        return {"target": target, "formats": weights} if target else {"formats": weights}
+
+    def _format(self, category: str, name: str, spec: Mapping[str, Any]) -> str:
+        """The new name of a format; its sizes are width, height in the old file."""
+        width, height = spec["gt_size"]
+        built_in, own, note = BUILT_IN_FORMATS.get(name), self._name(name), ""
+        if built_in and (height, width) == built_in.gt[::-1] != built_in.gt:
+            # Some files of that shape have height first; the name says which is meant.
+            (height, width), note = built_in.gt, "; written height first, known by its name"
+        scale = round(sum(spec["gt_size"]) / sum(spec["lr_size"])) if "lr_size" in spec else 3
+        size = {"gt": [height, width], "scale": scale}
+        if not (built_in and (height, width, scale) == (*built_in.gt, built_in.scale)):
+            own = own if self.formats.get(own, size) == size else self._name(f"{name}_{category}")
+            self.formats[own] = size
+        what = f"categories.{self._name(category)}.formats.{own} = {spec['probability']}"
+        self._note(f"format_config.{category}.{name}", spec, f"{what}, {height}x{width} (height x width){note}")
+        return own
+
+    def _movies(self) -> Iterator[dict[str, Any]]:
+        limit, names = int(self.old["base_settings"]["base_frame_limit"]), Counter[str]()
+        for index, video in enumerate(self.old["videos"]):
+            title = str(video.get("name") or Path(video["path"]).stem)
+            given = video.get("categories") or {}
+            weights = dict(given) if isinstance(given, dict) else dict.fromkeys(given, 1.0)
+            weights = {name: weight for name, weight in weights.items() if weight}
+            where = f"videos.{index} ({title})"
+            if not weights:
+                self._note(where, given, "left out: it has no category", applies=False)
+                continue
+            name = slug(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode() + ".mkv")
+            names[name] += 1
+            name = name if names[name] == 1 else f"{name[:36]}-{names[name]}"
+            # A sum of weights like 0.7 + 0.1 + 0.2 misses 1 by a rounding error.
+            slots = int(limit * sum(weights.values()) + 1e-6)
+            shares = ", ".join(f"{category} {weight:g}" for category, weight in weights.items())
+            movie = {"comment": f"{title}: {shares}", "path": video["path"], "name": name}
+            movie["categories"] = [self._name(category) for category in weights]
+            if slots != limit:
+                movie["timestamps"] = slots
+            self._note(where, weights, f"{slots} slots, each giving {', '.join(movie['categories'])}")
+            for key in video.keys() - {"name", "path", "categories"}:
+                why = "movies are visited in an addressed order, all of them evenly" if key == "priority" else ""
+                self._unused(f"{where}.{key}", video[key], why)
+            yield movie
+
+    def _rest(self) -> None:
+        known = {"base_settings", "category_targets", "format_config", "videos"}
+        for name, value in self.old.items():
+            if name not in known:
+                self._unused(name, value)
+        for name in self.old.get("category_targets", {}).keys() - self.old["format_config"].keys():
+            self._unused(f"category_targets.{name}", self.old["category_targets"][name], "it has no formats")
+
+    def _unused(self, setting: str, value: object, why: str = "") -> None:
+        last = setting.rsplit(".", 1)[-1]
+        why = why or ("a comment" if last.startswith("_") else NOT_APPLICABLE.get(last, "unknown; not carried over"))
+        self._note(setting, value, why.format(value=value), applies=False)
+
+    @staticmethod
+    def _name(name: str) -> str:
+        return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:24]

@@ -1,0 +1,202 @@
+"""What a user writes down: the recipe, validated, and nothing that is not in it."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from ..errors import RecipeError
+from ..storage.folder import expanded
+from ..storage.remote import is_url
+from .settings import BUILT_IN_FORMATS, Accept, Category, Crop, Format, Movie, Name, Sampling, Section, Shards, Tonemap
+
+
+class Recipe(Section):
+    """Everything that decides what is sampled. Two equal recipes give the same bytes."""
+
+    seed: int = 0
+    sampling: Sampling = Sampling()
+    tonemap: Tonemap = Tonemap()
+    crop: Crop = Crop()
+    accept: Accept = Accept()
+    shards: Shards = Shards()
+    formats: dict[Name, Format] = Field(default_factory=dict)
+    """Your own formats, beside the five that are built in."""
+    categories: dict[Name, Category] = Field(min_length=1)
+    movies: tuple[Movie, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        formats = self.all_formats
+        for category, spec in self.categories.items():
+            for name in spec.formats:
+                if name not in formats:
+                    raise ValueError(f"categories.{category}.formats: unknown format {name!r}, {_one_of(formats)}")
+        for index, movie in enumerate(self.movies):
+            for name in movie.categories:
+                if name not in self.categories:
+                    raise ValueError(
+                        f"movies.{index}.categories: unknown category {name!r}, {_one_of(self.categories)}"
+                    )
+        if self.sampling.frame_size != "native":
+            for name in {name for spec in self.categories.values() for name in spec.formats}:
+                self._fits(name, formats[name], *self.sampling.frame_size)
+        return self
+
+    @staticmethod
+    def _fits(name: str, fmt: Format, width: int, height: int) -> None:
+        if min(fmt.gt) > min(height, width) or max(fmt.gt) > max(height, width):  # either way up
+            raise ValueError(
+                f"formats.{name}.gt: {fmt.gt[0]}x{fmt.gt[1]} (height x width) is larger than "
+                f"sampling.frame_size {height}x{width}; make the format smaller or the frame larger"
+            )
+
+    @property
+    def all_formats(self) -> dict[str, Format]:
+        """The built-in formats and the recipe's own, which win."""
+        return {**BUILT_IN_FORMATS, **self.formats}
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits over all that decides what is sampled; a named movie may lie anywhere."""
+        fields = self.model_dump(mode="json")
+        for movie in fields["movies"]:
+            if movie["name"]:
+                del movie["path"]
+        text = json.dumps(fields, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @classmethod
+    def of(
+        cls,
+        movies: str | Path | Sequence[str | Path],
+        *,
+        format: str = "small_540",
+        category: str = "all",
+        **fields: Any,
+    ) -> Recipe:
+        """A recipe without a file: these movies, one category, one built-in format; other fields as in the file."""
+        paths = [movies] if isinstance(movies, (str, Path)) else movies
+        return cls.from_dict(
+            {
+                "categories": {category: {"formats": {format: 1.0}}},
+                "movies": [{"path": str(path), "categories": [category]} for path in paths],
+                **fields,
+            }
+        )
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any], *, source: str = "recipe") -> Recipe:
+        """Validate a mapping; every complaint names its field.
+
+        Raises:
+            RecipeError: with one line per field that is wrong.
+        """
+        try:
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            raise RecipeError("\n".join(f"{source}: {line}" for line in _complaints(error))) from None
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping[str, Any] | Recipe) -> Recipe:
+        """A recipe from a TOML or JSON file, a mapping, or a recipe. Relative movie paths count from the file's folder.
+
+        Raises:
+            RecipeError: if the file cannot be read or says something that cannot be meant.
+        """
+        if isinstance(source, Recipe):
+            return source
+        if isinstance(source, Mapping):
+            return cls.from_dict(source)
+        path = Path(source)
+        try:
+            text = path.read_text(encoding="utf-8")
+            fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        except OSError as error:
+            raise RecipeError(f"{path}: {error.strerror or error}; write one with `hdrpatches init`") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise RecipeError(f"{path}: not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
+        if not isinstance(fields, dict):
+            raise RecipeError(f"{path}: expected a table of settings, found {type(fields).__name__}")
+        recipe = cls.from_dict(fields, source=str(path))
+        folder = path.resolve().parent
+        movies = tuple(movie.model_copy(update={"path": _rooted(movie.path, folder)}) for movie in recipe.movies)
+        return recipe.model_copy(update={"movies": movies})
+
+    def resolved(self) -> Recipe:
+        """The same recipe with globs expanded and every movie named.
+
+        Raises:
+            RecipeError: if a file does not exist, a glob matches nothing, or two movies have one name.
+        """
+        found: dict[str, Movie] = {}
+        for index, movie in enumerate(self.movies):
+            for path in _matches(index, movie):
+                name = movie.name or slug(path)
+                if name in found:
+                    raise RecipeError(
+                        f"movies.{index}: {path} and {found[name].path} are both named {name!r}; "
+                        "give one of them another `name`"
+                    )
+                found[name] = movie.model_copy(update={"path": path, "name": name})
+        return self.model_copy(update={"movies": tuple(found.values())})
+
+
+def slug(path: str) -> str:
+    """A movie's name made from its file name: ``Dune (2021).mkv`` becomes ``dune-2021``."""
+    stem = path.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    return re.sub(r"[^a-z0-9_]+", "-", stem.lower()).strip("-")[:40] or "movie"
+
+
+def _rooted(path: str, folder: Path) -> str:
+    return path if is_url(path) else str(folder / Path(path).expanduser())
+
+
+def _matches(index: int, movie: Movie) -> list[str]:
+    path = movie.path.removeprefix("file://")
+    if not is_url(path) and Path(path).exists():
+        return [path]
+    # Not Path.glob: the pattern may be absolute.
+    matches = expanded(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+    if not matches:
+        raise RecipeError(
+            f"movies.{index}.path: no such file: {path}; correct the path (relative ones count from the recipe's "
+            "folder) or remove this entry"
+        )
+    if len(matches) > 1 and movie.name:
+        raise RecipeError(f"movies.{index}.name: {path} matches {len(matches)} files, one name cannot serve them all")
+    return matches
+
+
+def _one_of(names: Mapping[str, object]) -> str:
+    return "expected one of: " + ", ".join(sorted(names))
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    lines = []
+    for detail in error.errors(include_url=False):
+        field = ".".join(str(part) for part in detail["loc"])
+        message = detail["msg"].removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = f"unknown key; {_valid_keys(detail['loc'])}"
+        elif not isinstance(detail["input"], dict) and detail["type"] != "missing":
+            message = f"{message}, found {detail['input']!r}"
+        lines.append(f"{field}: {message}" if field else message)
+    return lines
+
+
+def _valid_keys(loc: tuple[int | str, ...]) -> str:
+    section: Any = Recipe
+    sections = {"sampling": Sampling, "tonemap": Tonemap, "crop": Crop, "accept": Accept, "shards": Shards}
+    nested = {"formats": Format, "categories": Category, "movies": Movie}
+    if len(loc) > 1:
+        section = sections.get(str(loc[0])) or nested[str(loc[0])]
+    return "valid here: " + ", ".join(section.model_fields)

@@ -1,0 +1,210 @@
+"""The sections of a recipe: every setting, what it means, and what it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from ..color.curves import PRESETS, CurveName
+from ..color.names import ACCEPTED, accepted_name
+
+Probability = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
+
+Kind: TypeAlias = Literal["cut", "flash", "black", "flat", "fade", "frozen"]
+
+Measure: TypeAlias = Literal["steps", "first_to_last"]
+
+
+class Section(BaseModel):
+    """Frozen, and refuses what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Sampling(Section):
+    """Which moments of a movie are looked at."""
+
+    timestamps_per_movie: int = Field(3000, ge=1)
+    """Evenly spaced slots of a movie; ``movies.timestamps`` overrides it for one movie."""
+    jitter: float = Field(0.0, ge=0, le=1)
+    """0: slot k sits at k × duration / n in every epoch; 1: anywhere in its slot, anew per epoch."""
+    align: Literal["none", "keyframe"] = "none"
+    """``"keyframe"``: a slot's window begins with the keyframe at or before it, which costs no pre-roll; a slot whose
+    keyframe another slot has already is refused as ``same_gop``. Biased: only pictures next to a keyframe are seen, at
+    most one window per keyframe and epoch."""
+    frames: int = Field(7, ge=1)
+    """Consecutive frames of a window; odd, so that one of them is the centre."""
+    frame_size: tuple[int, int] | Literal["native"] = (1920, 1080)
+    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept (portrait pictures
+    into the frame turned upright); ``"native"``: as decoded."""
+    crop_black_bars: bool = True
+    """Keep crops inside the active picture."""
+    crops_per_category: int = Field(1, ge=1, le=64)
+    """Samples that a category draws from one window: more crops from one decode, from the same moment."""
+    max_attempts: int = Field(10, ge=1)
+    """Windows tried per slot before it is given up."""
+    retry_skip: float = Field(2.0, gt=0)
+    """Seconds from a refused window to the next attempt; near is cheap, that stretch is being decoded anyway."""
+    stability: Measure = "steps"
+    """How a window is judged: ``"steps"`` looks at every step for cuts, flashes, fades, repeated, black and flat
+    pictures; ``"first_to_last"`` compares the first with the last picture only, as the old system did."""
+    tolerate: tuple[Kind, ...] = ()
+    """What ``"steps"`` lets pass, e.g. ``["frozen"]`` for films drawn on twos."""
+    max_scene_change: float = Field(45.0, gt=0)
+    """``"first_to_last"`` refuses a window above this mean absolute luma difference, in 8-bit SDR codes."""
+    max_consecutive_rejects: int = Field(1000, ge=1)
+    """Slots in a row without a sample after which the stream stops with an error."""
+
+    @model_validator(mode="after")
+    def _odd(self) -> Self:
+        if self.frames % 2 == 0:
+            raise ValueError(f"frames is {self.frames}, expected an odd number: a window has a centre")
+        return self
+
+
+class Tonemap(Section):
+    """How HDR light becomes SDR codes; one static curve per movie."""
+
+    curve: CurveName = "mobius"
+    reference_white: float = Field(100.0, ge=1, le=10000)
+    """cd/m2 that becomes 1.0 before the curve: 100 as in the old chain, 203 after BT.2408."""
+    peak: Annotated[float, Field(ge=1, le=10000)] | Literal["auto"] = "auto"
+    """cd/m2 that the curve brings to SDR white; ``"auto"``: MaxCLL, else mastering peak, else 1000."""
+    desat: float = Field(2.0, ge=0)
+    """Luminance, in units of reference white, above which colours are desaturated; 0: never."""
+    hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
+    """HLG display rendering: per channel as zscale does by default, or on luminance as BT.2100 has it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, fields: Any) -> Any:
+        """``preset = "bt2408"`` stands for its settings; a key beside it wins."""
+        if not isinstance(fields, dict) or "preset" not in fields:
+            return fields
+        own = {name: value for name, value in fields.items() if name != "preset"}
+        if fields["preset"] not in PRESETS:
+            raise ValueError(f"preset: unknown preset {fields['preset']!r}, expected one of: {', '.join(PRESETS)}")
+        return asdict(PRESETS[fields["preset"]]) | own
+
+
+class Crop(Section):
+    """Where a patch is cut."""
+
+    candidates: int = Field(1, ge=1, le=64)
+    """Take the most detailed of this many random boxes; 1 is plain random."""
+
+
+Bounds = tuple[float, float]
+
+
+class Accept(Section):
+    """Measures that a patch must have; a refused patch is drawn again elsewhere in the same window."""
+
+    entropy: float | Bounds | None = None
+    """Bits per pixel, 0 to 8: at least this much, or between two bounds."""
+    sharpness: float | Bounds | None = None
+    """Variance of the Laplacian of 8-bit luma: at least, or between."""
+    mean_luma: float | Bounds | None = None
+    """8-bit code: at least, or between."""
+    clipped: float | Bounds | None = None
+    """Share of clipped pixels, 0 to 1: at most, or between."""
+    motion: float | Bounds | None = None
+    """8-bit codes per frame: at least, or between."""
+
+    def bounds(self) -> dict[str, Bounds]:
+        """Measure to (lowest, highest) allowed value, for the measures that are bounded."""
+        found: dict[str, Bounds] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, tuple):
+                found[name] = value
+            elif value is not None:
+                found[name] = (0.0, value) if name == "clipped" else (value, float("inf"))
+        return found
+
+
+class Format(Section):
+    """A named patch size."""
+
+    gt: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    """Height, width of the ground truth in pixels; both divisible by ``scale``."""
+    scale: int = Field(3, ge=1)
+    """``lq`` is this many times smaller."""
+
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        if self.gt[0] % self.scale or self.gt[1] % self.scale:
+            raise ValueError(f"gt is {self.gt[0]}x{self.gt[1]}, expected multiples of scale {self.scale}")
+        return self
+
+
+BUILT_IN_FORMATS: Mapping[str, Format] = {
+    "small_540": Format(gt=(540, 540)),
+    "medium_169": Format(gt=(405, 720)),
+    "large_720": Format(gt=(720, 720)),
+    "xlarge_1440": Format(gt=(810, 1440)),
+    "fullhd_1920": Format(gt=(1080, 1920)),
+}
+
+
+class Category(Section):
+    """A named set of samples with its own mix of formats."""
+
+    formats: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
+    """Format name to weight; weights need not sum to one."""
+    target: int | None = Field(None, ge=1)
+    """Samples after which an export has enough of this category."""
+
+
+def _probabilities(value: object) -> object:
+    return dict.fromkeys(value, 1.0) if isinstance(value, (list, tuple)) else value
+
+
+class Movie(Section):
+    """A video file, the categories it gives, and what to assume where it says nothing."""
+
+    path: str
+    """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens."""
+    name: str | None = Field(None, pattern=r"^[a-z0-9_-]+$", max_length=40)
+    """Unique; made from the file name when absent."""
+    categories: Annotated[dict[str, Probability], BeforeValidator(_probabilities)] = Field(min_length=1)
+    """Names, or name to the probability that a slot gives this category."""
+    timestamps: int | None = Field(None, ge=1)
+    """Slots of this movie instead of ``sampling.timestamps_per_movie``."""
+    stretches: tuple[tuple[Annotated[float, Field(ge=0)], float], ...] | None = Field(None, min_length=1)
+    """Parts of the movie that slots are spread over, [start, stop] in seconds, in order; all of it when absent."""
+    assume: dict[str, str] = Field(default_factory=dict)
+    """``transfer``, ``primaries``, ``matrix``, ``range`` or ``chroma_location`` for files that do not say; what a file
+    does say wins. ``scan = "progressive"`` for files that are wrongly flagged as interlaced."""
+
+    @field_validator("stretches")
+    @classmethod
+    def _in_order(cls, stretches: tuple[tuple[float, float], ...] | None) -> tuple[tuple[float, float], ...] | None:
+        times = [time for stretch in stretches or () for time in stretch]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError("expected [start, stop] pairs, each start below its stop and above the stop before it")
+        return stretches
+
+    @field_validator("assume")
+    @classmethod
+    def _known_tags(cls, assume: dict[str, str]) -> dict[str, str]:
+        for field, name in assume.items():
+            if field == "scan" and name != "progressive":
+                raise ValueError(f"scan: only progressive can be assumed, not {name}")
+            if field != "scan" and field not in ACCEPTED:
+                raise ValueError(f"unknown tag {field!r}, expected one of: {', '.join([*ACCEPTED, 'scan'])}")
+        return {field: name if field == "scan" else accepted_name(field, name) for field, name in assume.items()}
+
+
+class Shards(Section):
+    """How an export is cut into files."""
+
+    runs: int = Field(32, ge=1)
+    """Runs of neighbouring slots per shard: the unit of work, of resume, and of loss at an interruption."""
+    codec: Literal["png", "webp", "jxl", "qoi", "npy"] = "png"
+    """How pictures are stored; all are lossless."""

@@ -1,0 +1,19 @@
+"""The core: plan, window, crop, sample, as a pure function of (recipe, epoch, slot).
+
+``plan``        the order of an epoch: runs of slots, and the second of each slot
+``stream``      ``outcome(epoch, movie, slot)``: decode once, check once, one sample per category
+``scene``       whether a window shows one stable scene
+``motion``      block matching between frames, on which ``scene`` stands
+``cutter``      crop boxes, tone mapping and degradation: a window to samples
+``geometry``    working size, rotation, active picture area and crop boxes
+``measures``    entropy, sharpness, luma, clipping and motion of a patch
+``sample``      the sample dict and its address
+``tally``       counts of what was given and what was refused
+``fingerprint`` what a stream depends on, as flat keys that can be compared
+"""
+
+from .sample import Sample
+from .stream import Outcome, PatchStream
+from .tally import Tally
+
+__all__ = ["Outcome", "PatchStream", "Sample", "Tally"]

@@ -1,0 +1,65 @@
+"""What a stream depends on, as flat keys, so that a difference can be named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..recipe.recipe import Recipe
+from ..storage.range_file import opened, stamp_of
+from ..storage.remote import is_url
+from .cutter import Making
+from .sample import name_of
+
+
+def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:
+    """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
+    fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
+    fields |= {name: name_of(getattr(making, name)) for name in ("degrade", "transform", "curve", "accept")}
+    dump = recipe.model_dump(mode="json")
+    # The order of movies and of their categories is the order of the stream.
+    fields["movies"] = [[movie["name"], list(movie["categories"])] for movie in dump["movies"]]
+    for movie in dump.pop("movies"):
+        path = movie.pop("path")
+        fields |= _flat(f"movies.{movie.pop('name')}", movie | {"file": _file(path)})
+    return fields | _flat("", dump)
+
+
+def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """The keys on which two identities disagree, sorted."""
+    return sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+
+
+def digests(identity: Mapping[str, Any]) -> dict[str, str]:
+    """A short form: eight hex digits per key; all movies under one, a category's or a format's keys under its name."""
+    grouped: dict[str, dict[str, Any]] = {}
+    for key, value in identity.items():
+        section, *names = key.split(".")
+        depth = {"movies": 0, "categories": 1, "formats": 1}.get(section, len(names))
+        grouped.setdefault(".".join([section, *names[:depth]]), {})[key] = value
+    return {
+        name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+        for name, values in grouped.items()
+    }
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, inner in value.items():
+        flat |= _flat(f"{prefix}.{key}" if prefix else key, inner)
+    return flat
+
+
+def _file(path: str) -> dict[str, Any]:
+    with opened(path) as file:
+        head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    if is_url(path):
+        size, mark = stamp_of(path)
+        return {"size": size, "mark": mark, "head": head}
+    stat = Path(path).stat()
+    return {"size": stat.st_size, "mtime": stat.st_mtime_ns, "head": head}

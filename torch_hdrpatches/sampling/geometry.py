@@ -1,0 +1,114 @@
+"""Where a picture's pixels are: decoded, scaled to the working size, and turned upright."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..frames import Box, ColorTags, Plane, Planes
+from ..recipe.settings import Sampling
+from ..transforms.resize import resample, working_size
+from ..video.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """From working pixels, upright, to decoded pixels. Boxes are in working pixels unless said otherwise."""
+
+    decoded: tuple[int, int]
+    """Height, width as decoded."""
+    working: tuple[int, int]
+    """Height, width at the working size, before turning."""
+    rotation: int
+    """Degrees clockwise from decoded to upright: 0, 90, 180, 270."""
+    active: Box
+    """The picture inside its black bars, upright, in working pixels."""
+
+    @classmethod
+    def of(cls, facts: Facts, sampling: Sampling) -> Geometry:
+        """The geometry of a movie under a recipe."""
+        decoded = (facts.height, facts.width)
+        working = decoded
+        if sampling.frame_size != "native":
+            long, short = max(sampling.frame_size), min(sampling.frame_size)
+            # A portrait picture is fitted into the frame turned upright, so that phones' movies keep their pixels.
+            working = working_size(*decoded, (long, short) if decoded[1] >= decoded[0] else (short, long))
+        area = facts.active if sampling.crop_black_bars else Box(0, 0, *decoded)
+        scaled = _shrunk(area, decoded, working)
+        return cls(decoded, working, facts.rotation, turn(scaled, *working, facts.rotation))
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the working size differs from the decoded size."""
+        return self.working != self.decoded
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Height, width of a whole working picture, upright."""
+        return self.working[::-1] if self.rotation % 180 else self.working
+
+    def region(self, pictures: Sequence[Planes], box: Box, tags: ColorTags) -> tuple[Sequence[Planes], Box]:
+        """The pictures to convert and where in them ``box`` lies, not yet upright.
+
+        Those that have to be scaled are so only inside the box, each time that they are asked for.
+        """
+        lying = self._lying(box)
+        if not self.is_scaled:
+            return pictures, lying
+        scaled = _Scaled(pictures, partial(resample, box=lying, working=self.working, tags=tags))
+        return scaled, Box(0, 0, lying.height, lying.width)
+
+    def decoded_box(self, box: Box) -> Box:
+        """The decoded pixels that ``box`` shows."""
+        return _shrunk(self._lying(box), self.working, self.decoded)
+
+    def _lying(self, box: Box) -> Box:
+        return turn(box, *self.upright_size, -self.rotation % 360)
+
+    def upright(self, patches: Plane) -> Plane:
+        """Turn (T, h, w, 3) patches upright."""
+        return np.ascontiguousarray(np.rot90(patches, -self.rotation // 90, axes=(1, 2)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaled(Sequence[Planes]):
+    """Pictures that are scaled one at a time, when they are asked for: they never fill the caches all together."""
+
+    pictures: Sequence[Planes]
+    scale: Callable[[Planes], Planes]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.scale(self.pictures[index])
+
+
+def turn(box: Box, height: int, width: int, clockwise: int) -> Box:
+    """Where ``box`` of a height x width picture lies after the picture is turned by 0, 90, 180 or 270 degrees."""
+    top, left, rows, columns = box
+    if clockwise == 90:
+        return Box(left, height - top - rows, columns, rows)
+    if clockwise == 180:
+        return Box(height - top - rows, width - left - columns, rows, columns)
+    if clockwise == 270:
+        return Box(width - left - columns, top, columns, rows)
+    return box
+
+
+def _shrunk(area: Box, decoded: tuple[int, int], working: tuple[int, int]) -> Box:
+    # Inwards, so that no pixel of the scaled picture inside the box has seen a bar.
+    top, bottom = (-(-area.top * working[0] // decoded[0]), (area.top + area.height) * working[0] // decoded[0])
+    left, right = (-(-area.left * working[1] // decoded[1]), (area.left + area.width) * working[1] // decoded[1])
+    return Box(top, left, bottom - top, right - left)
+
+
+def random_box(rng: np.random.Generator, area: Box, height: int, width: int) -> Box:
+    """A height x width box anywhere inside ``area``, every place equally likely; it must fit."""
+    top = area.top + int(rng.integers(area.height - height + 1))
+    left = area.left + int(rng.integers(area.width - width + 1))
+    return Box(top, left, height, width)

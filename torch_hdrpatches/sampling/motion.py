@@ -1,0 +1,190 @@
+"""Pictures as grids of cells, and what is left of the difference between two once motion is taken out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ..frames import Box, Plane, Planes, readonly
+from ..jit import compiled
+
+Grid: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
+"""int32 (pictures, rows, columns): mean luma of cells, in sixteenths of an SDR code, 0 to 4080."""
+Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Sums: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
+
+CELLS = 3600
+"""So many cells a picture has, about: 45 x 80 of 24 x 24 pixels for 1080p."""
+BLOCK = 8
+"""Rows and columns of cells that are looked for together."""
+SMOOTH = 2
+"""Codes of contrast that a block is given on top of its own: noise in a plain sky is nothing lost."""
+REACH = 4
+"""How far they are looked for, in pairs of cells: a tenth of the width of a 16:9 picture."""
+PARTS = 4
+"""How finely, in parts of a cell: what a slow pan moves a block by would look like a change of its light."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What the best matches of blocks do not explain: float64 (steps, blocks), in SDR codes."""
+
+    lost: Floats
+    """Mean absolute difference, in which no cell counts more than ``contrast + SMOOTH``."""
+    pattern: Floats
+    """The same with both blocks brought to one mean: what a change of light does not explain either."""
+    shift: Floats
+    """Difference of the means: positive where it became brighter."""
+    contrast: Floats
+    """Mean absolute deviation of a block from its own mean, in the picture where that is less."""
+
+
+def cells_of(pictures: Sequence[Planes], grey: Grid, area: Box) -> Cells:
+    """The cells of some pictures: squares that tile ``area`` but for a rim; at least as many as a block has."""
+    size = max(1, math.isqrt(area.height * area.width // CELLS))
+    cells = np.empty((len(pictures), area.height // size, area.width // size), np.int32)
+    for picture, target in zip(pictures, cells, strict=True):
+        _average(readonly(picture.y), readonly(grey), area.top, area.left, size, target)
+    rows, columns = (max(0, BLOCK - length) for length in cells.shape[1:])
+    return np.pad(cells, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else cells
+
+
+def leftover(before: Cells, after: Cells) -> Leftover:
+    """Match the blocks of each picture of ``after`` in the one of ``before`` at the same place in the sequence."""
+    rows, columns = after.shape[1:]
+    found = np.empty((4, len(after), (rows // BLOCK) * (columns // BLOCK)), np.int64)
+    _match(_doubled(_doubled(before)), after, _paired(before), _paired(after), _NEAR, found)
+    # Sixteenths of a code, summed over n cells, or n times that where a mean was taken off: powers of two, so exact.
+    n = BLOCK * BLOCK
+    return Leftover(found[0] / (16 * n), found[1] / (16 * n * n), found[2] / (16 * n), found[3] / (16 * n * n))
+
+
+def _paired(cells: Cells) -> Cells:
+    """Sums of two by two cells."""
+    rows, columns = cells.shape[1] // 2 * 2, cells.shape[2] // 2 * 2
+    pairs = cells[:, 0:rows:2, :columns] + cells[:, 1:rows:2, :columns]
+    return np.ascontiguousarray(pairs[:, :, 0::2] + pairs[:, :, 1::2])
+
+
+def _doubled(cells: Cells) -> Cells:
+    """The cells with interpolated ones between them: motion is seldom a whole number of cells."""
+    steps, rows, columns = cells.shape
+    fine = np.empty((steps, 2 * rows - 1, 2 * columns - 1), np.int32)
+    fine[:, ::2, ::2] = cells
+    fine[:, 1::2, ::2] = (cells[:, :-1] + cells[:, 1:] + 1) >> 1
+    fine[:, :, 1::2] = (fine[:, :, :-1:2] + fine[:, :, 2::2] + 1) >> 1
+    return fine
+
+
+def _nearest_first(reach: int) -> Cells:
+    span = range(-reach, reach + 1)
+    places = [(max(abs(y), abs(x)), y, x) for y in span for x in span]
+    return np.array([place[1:] for place in sorted(places)], np.int32)
+
+
+_NEAR = _nearest_first(REACH)
+
+
+# Integers only: the same on every machine, in whatever order the compiler vectorises the sums.
+@compiled
+def _average(luma: Plane, grey: Plane, top: int, left: int, size: int, out: Cells) -> None:
+    """Mean luma code of four rows of each cell, to a sixteenth, and the SDR code for it, interpolated.
+
+    Four rows, because reading memory is what a window of 4K pictures costs.
+    """
+    count = np.uint32(4 * size)
+    for row in range(out.shape[0]):
+        y = top + row * size
+        a, b, c, d = y + size // 8, y + 3 * size // 8, y + 5 * size // 8, y + 7 * size // 8
+        for column in range(out.shape[1]):
+            start = left + column * size
+            total = np.uint32(0)
+            for x in range(start, start + size):
+                total += np.uint32(luma[a, x]) + np.uint32(luma[b, x]) + np.uint32(luma[c, x]) + np.uint32(luma[d, x])
+            mean = (np.uint32(16) * total + count // np.uint32(2)) // count
+            code, part = mean >> np.uint32(4), np.int32(mean & np.uint32(15))
+            above = grey[code + 1] if code + 1 < grey.size else grey[code]
+            out[row, column] = grey[code] * (16 - part) + above * part
+
+
+@compiled
+def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells, near: Cells, found: Sums) -> None:
+    """Look for each block among pairs of cells, then a cell around the best place and its own, then parts of a cell.
+
+    ``fine`` are the pictures before with ``PARTS`` times the rows and columns: a cell is at every ``PARTS``-th place.
+    """
+    steps, height, width = after.shape
+    rows, columns = height // BLOCK, width // BLOCK
+    top, left = height % BLOCK // 4 * 2, width % BLOCK // 4 * 2  # even: a block begins with a pair
+    half = BLOCK // 2
+    for step in range(steps):
+        for block in range(rows * columns):
+            y, x = top + block // columns * BLOCK, left + block % columns * BLOCK
+            best, v, u = np.int32(2**31 - 1), 0, 0
+            for k in range(near.shape[0]):
+                dy, dx = y // 2 + near[k, 0], x // 2 + near[k, 1]
+                if dy >= 0 and dx >= 0 and dy + half <= height // 2 and dx + half <= width // 2:
+                    cost = _compare(paired_before[step], paired_after[step], dy, dx, y // 2, x // 2, half, 1)[0]
+                    if cost < best:
+                        best, v, u = cost, 2 * PARTS * dy, 2 * PARTS * dx
+            own = PARTS * y, PARTS * x
+            best, pattern, shift = _compare(fine[step], after[step], own[0], own[1], y, x, BLOCK, PARTS)
+            place = own
+            for reach in (PARTS, PARTS // 2, 1):
+                centre = (v, u) if reach == PARTS else place
+                for k in range(9):
+                    dy, dx = centre[0] + reach * near[k, 0], centre[1] + reach * near[k, 1]
+                    if dy >= 0 and dx >= 0 and dy <= PARTS * (height - BLOCK) and dx <= PARTS * (width - BLOCK):
+                        cost, p, t = _compare(fine[step], after[step], dy, dx, y, x, BLOCK, PARTS)
+                        if cost < best:
+                            best, pattern, shift, place = cost, p, t, (dy, dx)
+            contrast = min(_contrast(fine[step], own[0], own[1], PARTS), _contrast(after[step], y, x, 1))
+            most = contrast // BLOCK**4 + 16 * SMOOTH
+            found[0, step, block] = _lost(fine[step], after[step], place[0], place[1], y, x, most)
+            found[1, step, block], found[2, step, block], found[3, step, block] = pattern, shift, contrast
+
+
+@compiled
+def _compare(
+    before: Cells, after: Cells, v: int, u: int, y: int, x: int, size: int, apart: int
+) -> tuple[Any, Any, Any]:
+    """How badly the block of ``after`` at (y, x) fits ``before`` at (v, u): cost, and sums of |d - mean d| and of d.
+
+    The pattern counts fully and the brightness a quarter, so that a fade does not look like motion along a gradient.
+    """
+    n = np.int32(size * size)
+    total, pattern = np.int32(0), np.int32(0)
+    for row in range(size):
+        for column in range(size):
+            total += after[y + row, x + column] - before[v + apart * row, u + apart * column]
+    for row in range(size):
+        for column in range(size):
+            pattern += abs(n * (after[y + row, x + column] - before[v + apart * row, u + apart * column]) - total)
+    return pattern + n * abs(total) // 4, pattern, total
+
+
+@compiled
+def _lost(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: int) -> Any:
+    """Sum of |d|, of a cell at most ``most``: what covers a few cells, however bright, counts little."""
+    lost = np.int32(0)
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            lost += min(abs(after[y + row, x + column] - before[v + PARTS * row, u + PARTS * column]), most)
+    return lost
+
+
+@compiled
+def _contrast(cells: Cells, y: int, x: int, apart: int) -> Any:
+    total, spread = np.int32(0), np.int32(0)
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            total += cells[y + apart * row, x + apart * column]
+    for row in range(BLOCK):
+        for column in range(BLOCK):
+            spread += abs(BLOCK * BLOCK * cells[y + apart * row, x + apart * column] - total)
+    return spread

@@ -1,0 +1,140 @@
+"""The order of an epoch: position -> which run of which movie, which slots, which second. No decoding here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..errors import MovieError
+from ..recipe.recipe import Recipe
+from ..recipe.settings import Movie
+from ..rng import rng_at, uniform_at
+
+SLOTS_PER_RUN = 8
+"""Neighbouring slots decoded in one sweep: long enough that the one pre-roll of a run does not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One planned timestamp of a movie."""
+
+    movie: Movie
+    index: int
+    """0 .. timestamps - 1, in time order."""
+    timestamps: int
+    """Slots of this movie."""
+
+    def seconds(self, seed: int, epoch: int, jitter: float, duration: float) -> float:
+        """Where in ``duration`` seconds of movie this slot sits; jitter moves it within its own slot only.
+
+        Raises:
+            MovieError: if none of the movie's stretches lies within it.
+        """
+        moved = jitter * uniform_at("jitter", seed, self.name, epoch, self.index) if jitter else 0.0
+        stretches = _stretches(self.movie, duration)
+        return _seconds_at((self.index + moved) * _length(stretches) / self.timestamps, stretches)
+
+    def later(self, seconds: float, skip: float, duration: float) -> float:
+        """The moment ``skip`` seconds after another one of this movie, round its end, in its stretches only."""
+        stretches = _stretches(self.movie, duration)
+        before = sum(min(seconds, stop) - start for start, stop in stretches if start < seconds)
+        return _seconds_at((before + skip) % _length(stretches), stretches)
+
+    def categories(self, seed: int, epoch: int) -> tuple[str, ...]:
+        """The categories that this slot gives, each drawn with its probability at an address of its own."""
+        return tuple(
+            category
+            for category, probability in self.movie.categories.items()
+            if probability == 1.0 or uniform_at("category", seed, self.name, epoch, self.index, category) < probability
+        )
+
+    @property
+    def name(self) -> str:
+        """The movie's name."""
+        return _name(self.movie)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring slots of one movie: the unit that is dealt to workers, ranks and shards."""
+
+    movie: Movie
+    first: int
+    stop: int
+    timestamps: int
+
+    @property
+    def name(self) -> str:
+        """The movie's name."""
+        return _name(self.movie)
+
+    @property
+    def slots(self) -> Iterator[Slot]:
+        """The slots in time order."""
+        return (Slot(self.movie, index, self.timestamps) for index in range(self.first, self.stop))
+
+
+class Plan:
+    """All runs of a resolved recipe, and their order in every epoch.
+
+    Pure: two plans of equal recipes agree on everything, in any process.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, movie by movie in recipe order, in time order within a movie."""
+        return tuple(
+            Run(movie, first, min(first + SLOTS_PER_RUN, timestamps), timestamps)
+            for movie in self.recipe.movies
+            for timestamps in [movie.timestamps or self.recipe.sampling.timestamps_per_movie]
+            for first in range(0, timestamps, SLOTS_PER_RUN)
+        )
+
+    def __len__(self) -> int:
+        """Runs per epoch."""
+        return len(self.runs)
+
+    def order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """int64 (runs,): which run stands at each position of an epoch, a permutation addressed by seed and epoch."""
+        return rng_at("order", self.recipe.seed, epoch).permutation(len(self.runs))
+
+    def samples(self, epoch: int, positions: range) -> int:
+        """Samples that the runs at these positions give if nothing is rejected."""
+        order, seed = self.order(epoch), self.recipe.seed
+        categories = sum(
+            len(slot.categories(seed, epoch)) for position in positions for slot in self.runs[order[position]].slots
+        )
+        return categories * self.recipe.sampling.crops_per_category
+
+
+def _stretches(movie: Movie, duration: float) -> tuple[tuple[float, float], ...]:
+    if movie.stretches is None:
+        return ((0.0, duration),)
+    inside = tuple((start, min(stop, duration)) for start, stop in movie.stretches if start < duration)
+    if not inside:
+        raise MovieError(movie.path, f"its stretches lie outside its {duration:.1f} s", "correct movies.stretches")
+    return inside
+
+
+def _length(stretches: tuple[tuple[float, float], ...]) -> float:
+    return sum(stop - start for start, stop in stretches)
+
+
+def _seconds_at(position: float, stretches: tuple[tuple[float, float], ...]) -> float:
+    """The moment after ``position`` seconds of these stretches."""
+    for start, stop in stretches:
+        if position < stop - start:
+            return start + position
+        position -= stop - start
+    return stretches[-1][1]
+
+
+def _name(movie: Movie) -> str:
+    assert movie.name is not None, "plans are made of resolved recipes"
+    return movie.name

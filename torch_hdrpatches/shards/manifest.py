@@ -1,0 +1,176 @@
+"""What an exported folder says of itself: sidecars, manifest, the wids index and the dataset card."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from ..errors import MovieError, ShardError
+from ..recipe.recipe import Recipe
+from ..sampling.fingerprint import identity_of
+from ..sampling.stream import PatchStream
+from ..sampling.tally import Tally
+from ..storage.folder import Folder, Location
+from .record import FORMAT_VERSION
+
+WORK = ".work"
+"""Folder of an unfinished export: shards aside, records of finished jobs, the claim."""
+CLAIM = f"{WORK}/export.json"
+"""What is being exported: its identity, and the targets that were reached before they were raised."""
+SIDECARS = "[!.]*/*-[0-9]*.json"
+"""The names of sidecars below an exported folder."""
+
+
+def shard_name(category: str, index: int) -> str:
+    """Where a shard lies below the exported folder, without its suffix."""
+    return f"{category}/{category}-{index:06d}"
+
+
+def identity(stream: PatchStream) -> dict[str, Any]:
+    """Everything that the bytes of an export depend on."""
+    return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.making)}
+
+
+def recipe_of(location: Location) -> Recipe:
+    """The recipe that a finished folder was exported from.
+
+    Raises:
+        ShardError: if the folder is not a finished export.
+    """
+    return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).place("manifest.json"))
+
+
+def manifest_of(location: Location) -> dict[str, Any]:
+    """The manifest of a finished folder.
+
+    Raises:
+        ShardError: if the folder is not a finished export.
+    """
+    folder = Folder.of(location)
+    if not folder.exists("manifest.json"):
+        raise ShardError(f"{folder}: no manifest.json; not an export, or not finished")
+    return dict(folder.read_json("manifest.json"))
+
+
+def sidecars(location: Location) -> dict[str, dict[str, Any]]:
+    """The sidecars of all finished shards, by the shard's name without its suffix, in order."""
+    folder, found = Folder.of(location), {}
+    for name in folder.names(SIDECARS):
+        fields = folder.read_json(name)
+        if not isinstance(fields, dict) or "sha256" not in fields:
+            raise ShardError(f"{folder.place(name)}: not a sidecar")
+        found[name.removesuffix(".json")] = fields
+    return found
+
+
+def tally_of(location: Location) -> Tally:
+    """The tally of the finished shards of a folder.
+
+    Raises:
+        ShardError: if there are none.
+    """
+    found = sidecars(location)
+    if not found:
+        raise ShardError(f"{location}: no finished shards here")
+    return _tally_of_all(found)
+
+
+def _tally_of_all(found: Mapping[str, Mapping[str, Any]]) -> Tally:
+    tally, jobs = Tally(), dict[int, Tally]()
+    for sidecar in found.values():
+        jobs[sidecar["index"]] = Tally.from_json(sidecar["job"])
+        tally += tally_of_shard(sidecar)
+    for job in jobs.values():
+        tally += job
+    return tally
+
+
+def tally_of_shard(sidecar: Mapping[str, Any]) -> Tally:
+    """What a sidecar says of its own category: samples, and why there are not more."""
+    return Tally(
+        samples=Counter({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]}),
+        rejects=Counter({(movie, reason): n for movie, reason, n in sidecar["refused"]}),
+    )
+
+
+def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping[str, Sequence[int]]) -> None:
+    """Write the indexes, the card, and last the manifest that says: complete."""
+    recipe, shards = stream.recipe, sidecars(folder)
+    tally = _tally_of_all(shards)
+    for category in tally.by("category"):
+        folder.write_json(f"{category}/wids.json", wids_of(category, shards))
+    with folder.whole_file("README.md") as file:
+        file.write(card_of(recipe, tally).encode())
+    folder.write_json(
+        "manifest.json",
+        {
+            "schema": FORMAT_VERSION,
+            "identity": folder.read_json(CLAIM)["identity"],
+            "recipe": recipe.model_dump(mode="json"),
+            "recipe_hash": recipe.hash,
+            "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "movies": {str(movie.name): _movie(stream, str(movie.name), tally) for movie in recipe.movies},
+            "epochs": epochs,
+            "milestones": {name: list(reached) for name, reached in milestones.items()},
+            **summary_of(recipe, shards),
+        },
+    )
+
+
+def summary_of(recipe: Recipe, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What a manifest says that follows from the sidecars."""
+    tally = _tally_of_all(shards)
+    return {
+        "shards": [
+            {"name": f"{name}.tar", **{key: sidecar[key] for key in ("samples", "bytes", "sha256")}}
+            for name, sidecar in shards.items()
+            if sidecar["samples"]
+        ],
+        "targets": {name: category.target or 0 for name, category in recipe.categories.items()},
+        "samples": {what: tally.by(what) for what in ("category", "format", "movie")},
+        "rejects": tally.reasons(),
+        "tally": tally.to_json(),
+    }
+
+
+def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:
+    try:
+        return {"failure": tally.failures.get(name, ""), "facts": asdict(stream.facts(name))}
+    except MovieError as failure:
+        return {"failure": str(failure), "facts": None}
+
+
+def wids_of(category: str, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The shards of a category as ``wids`` wants them."""
+    shardlist = [
+        {
+            "url": f"{category}-{sidecar['index']:06d}.tar",
+            "md5sum": sidecar["md5"],
+            "nsamples": sidecar["samples"],
+            "filesize": sidecar["bytes"],
+        }
+        for sidecar in shards.values()
+        if sidecar["category"] == category and sidecar["samples"]
+    ]
+    return {"__kind__": "wids-shard-index-v1", "wids_version": 1, "name": category, "shardlist": shardlist}
+
+
+def card_of(recipe: Recipe, tally: Tally) -> str:
+    """A dataset card that the Hugging Face loader accepts."""
+    samples = tally.by("category")
+    configs = "".join(
+        f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {name}/*.tar\n" for name in samples
+    )
+    rows = "".join(f"| {name} | {count} |\n" for name, count in samples.items())
+    return (
+        f"---\ntask_categories:\n- image-to-image\ntags:\n- video-super-resolution\n- hdr\n- webdataset\n"
+        f"configs:\n{configs}---\n\n# Video super-resolution patches\n\n"
+        f"Written by torch_hdrpatches from recipe `{recipe.hash}`. A record holds `gt` (the centre frame), `lq` "
+        "(the low-quality frames, stacked top to bottom) and `json` (where it comes from).\n\n"
+        f"| category | samples |\n|---|---|\n{rows}"
+    )

@@ -1,0 +1,201 @@
+"""Linear light -> the code values of a test movie's planes, and the number marks that are drawn into them."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..color.formulas import (
+    HLG_GAMMA,
+    HLG_WHITE_NITS,
+    code_range,
+    inverse_eotf_bt1886,
+    inverse_eotf_pq,
+    oetf_hlg,
+    rgb_to_ycbcr,
+)
+from ..errors import RecipeError
+from ..frames import ColorTags
+
+Light: TypeAlias = NDArray[np.float32]
+"""float32 (H, W, 3): linear RGB in cd/m2."""
+Codes: TypeAlias = NDArray[Any]
+"""One plane of code values: float32 before rounding, uint8 or uint16 after."""
+
+SDR_WHITE_NITS = 100.0
+HLG_WEIGHTS = (0.2627, 0.6780, 0.0593)
+"""Luminance of BT.2020 RGB, on which BT.2100's OOTF works."""
+
+SITINGS = {
+    "left": ("between", "first"),
+    "center": ("between", "between"),
+    "topleft": ("first", "first"),
+    "top": ("first", "between"),
+    "bottomleft": ("second", "first"),
+    "bottom": ("second", "between"),
+}
+"""Chroma location -> where a chroma sample sits between its two luma rows, and between its two luma columns."""
+
+
+def signal_of(light: Light, transfer: str) -> Light:
+    """Signal (0 to 1) of display light; white is at 100 cd/m2 for SDR, the display's peak at 1000 for HLG."""
+    if transfer == "pq":
+        signal = inverse_eotf_pq(light)
+    elif transfer == "hlg":
+        display = np.clip(light / HLG_WHITE_NITS, 0, 1)
+        # BT.2100's inverse OOTF: the luminance of the display, Ys^1.2, gives back Ys.
+        luminance = np.maximum(display @ np.array(HLG_WEIGHTS), 1e-9)
+        signal = oetf_hlg(np.minimum(display * luminance[..., None] ** (1 / HLG_GAMMA - 1), 1))
+    elif transfer == "iec61966-2-1":
+        white = np.clip(light / SDR_WHITE_NITS, 0, 1)
+        signal = np.where(white <= 0.0031308, 12.92 * white, 1.055 * white ** (1 / 2.4) - 0.055)
+    else:
+        signal = inverse_eotf_bt1886(np.minimum(light / SDR_WHITE_NITS, 1))
+    return signal.astype(np.float32)
+
+
+def halve(plane: Codes, axis: int, sited: str) -> Codes:
+    """Half as many samples along an axis, each ``first``, ``second`` or ``between`` its pair; edges are replicated."""
+    rows = np.moveaxis(plane, axis, 0)
+    first, second = rows[0::2], rows[1::2]
+    before, after = np.concatenate([second[:1], second[:-1]]), np.concatenate([first[1:], first[-1:]])
+    before[0], after[-1] = first[0], second[-1]
+    half = {
+        "first": lambda: (before + 2 * first + second) / 4,
+        "second": lambda: (first + 2 * second + after) / 4,
+        "between": lambda: (before + 3 * first + 3 * second + after) / 8,
+    }[sited]()
+    return np.moveaxis(half, 0, axis)
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How light becomes the planes of a movie."""
+
+    tags: ColorTags
+    bits: int
+    chroma: str
+    """``420``, ``422`` or ``444``."""
+
+    @property
+    def sub(self) -> tuple[int, int]:
+        """Luma rows and columns per chroma sample."""
+        return {"420": (2, 2), "422": (1, 2), "444": (1, 1)}[self.chroma]
+
+    def planes(self, light: Light) -> tuple[Codes, Codes, Codes]:
+        """Unrounded float32 codes Y, Cb, Cr, or G, B, R where the matrix is ``rgb``."""
+        signal = signal_of(light, self.tags.transfer)
+        codes = code_range(self.tags.range, self.bits)
+        if self.tags.matrix == "rgb":
+            r, g, b = np.moveaxis(np.float32(codes.luma_zero) + np.float32(codes.luma_span) * signal, -1, 0)
+            return g, b, r
+        y, cb, cr = np.moveaxis(signal @ rgb_to_ycbcr(self.tags.matrix).T.astype(np.float32), -1, 0)
+        zero, span = np.float32(codes.chroma_zero), np.float32(codes.chroma_span)
+        return (
+            np.float32(codes.luma_zero) + np.float32(codes.luma_span) * y,
+            zero + span * self.subsample(cb),
+            zero + span * self.subsample(cr),
+        )
+
+    def subsample(self, plane: Codes) -> Codes:
+        """A full plane at the size of the chroma planes."""
+        rows, columns = SITINGS[self.tags.chroma_location]
+        sub_y, sub_x = self.sub
+        plane = halve(plane, 1, columns) if sub_x == 2 else plane
+        return halve(plane, 0, rows) if sub_y == 2 else plane
+
+    def rounded(self, plane: Codes) -> Codes:
+        """Whole code values, uint8 or uint16."""
+        rint = np.rint(plane)
+        return np.clip(rint, 0, (1 << self.bits) - 1, out=rint).astype(np.uint8 if self.bits == 8 else np.uint16)
+
+
+CELL = 8
+"""Height and width of one cell of a mark, in movie pixels."""
+ROWS, COLUMNS = 5, 6
+PERIOD = 96
+"""Marks repeat every so many movie pixels, in both directions."""
+MARK_TOP, MARK_LEFT = (PERIOD - ROWS * CELL) // 2, (PERIOD - COLUMNS * CELL) // 2
+DARK_NITS, BRIGHT_NITS = 2.0, 80.0
+
+
+def _cells(number: int) -> NDArray[np.bool_]:
+    """bool (ROWS * COLUMNS,): one bright and one dark cell, 16 bits in Gray code, 12 bits of CRC-32."""
+    gray = number ^ (number >> 1)
+    checksum = zlib.crc32(number.to_bytes(2, "little")) & 0xFFF
+    word = gray << 12 | checksum
+    return np.array([True, False, *(bool(word >> bit & 1) for bit in range(28))])
+
+
+def stamp(planes: tuple[Codes, Codes, Codes], coding: Coding, number: int, active: tuple[int, int, int, int]) -> None:
+    """Draw a frame's number all over the active part (top, left, bottom, right) of unrounded planes, in place."""
+    if not 0 <= number < 1 << 16:
+        raise RecipeError(f"frame number {number} does not fit into a mark; numbers go from 0 to 65535")
+    mark = np.kron(_cells(number).reshape(ROWS, COLUMNS), np.ones((CELL, CELL), bool))
+    dark, bright = (
+        [plane[0, 0] for plane in coding.planes(np.full((2, 2, 3), nits, np.float32))]
+        for nits in (DARK_NITS, BRIGHT_NITS)
+    )
+    sub_y, sub_x = coding.sub
+    top, left, bottom, right = active
+    for y in range(MARK_TOP, bottom - ROWS * CELL + 1, PERIOD):
+        for x in range(MARK_LEFT, right - COLUMNS * CELL + 1, PERIOD):
+            if y < top or x < left:
+                continue
+            planes[0][y : y + ROWS * CELL, x : x + COLUMNS * CELL] = np.where(mark, bright[0], dark[0])
+            for plane, low, high in zip(planes[1:], dark[1:], bright[1:], strict=True):
+                block = np.where(mark[::sub_y, ::sub_x], high, low)
+                plane[y // sub_y : y // sub_y + block.shape[0], x // sub_x : x // sub_x + block.shape[1]] = block
+
+
+def read_number(picture: Any, top: float = 0, left: float = 0, scale: float = 1.0) -> int:
+    """The number of the frame that a crop was taken from.
+
+    ``picture``: (H, W) luma or (3, H, W) RGB, any real dtype, numpy or tensor, at least about 160 x 160 movie pixels.
+    ``top``, ``left``: where the crop sits in the whole picture, in its own pixels. ``scale``: its pixels per movie
+    pixel. Marks whose checksum fails are passed over and the others vote; ``ValueError`` if none is left or they tie.
+    """
+    pixels = np.asarray(picture)
+    gray = pixels.mean(axis=0) if pixels.ndim == 3 else pixels.astype(np.float64)
+    height, width = gray.shape
+    inner = np.array([-0.25, 0.0, 0.25]) * CELL
+    rows = ((np.arange(ROWS) + 0.5)[:, None] * CELL + inner).ravel()
+    columns = ((np.arange(COLUMNS) + 0.5)[:, None] * CELL + inner).ravel()
+    votes: Counter[int] = Counter()
+    for mark_top in _mark_starts(MARK_TOP, ROWS * CELL, top, height, scale):
+        for mark_left in _mark_starts(MARK_LEFT, COLUMNS * CELL, left, width, scale):
+            y = np.floor((mark_top + rows) * scale - top).astype(int)
+            x = np.floor((mark_left + columns) * scale - left).astype(int)
+            samples = gray[np.ix_(y, x)].reshape(ROWS, 3, COLUMNS, 3).mean(axis=(1, 3)).ravel()
+            number = _decoded(samples)
+            if number is not None:
+                votes[number] += 1
+    ranking = votes.most_common(2)
+    if not ranking or (len(ranking) == 2 and ranking[0][1] == ranking[1][1]):
+        found = f"marks disagree: {dict(votes)}" if votes else "no mark with a valid checksum"
+        raise ValueError(f"{found} in a {height}x{width} crop at ({top}, {left}), scale {scale}")
+    return ranking[0][0]
+
+
+def _mark_starts(first: int, size: int, start: float, length: int, scale: float) -> list[int]:
+    """Where the marks that lie wholly inside a crop begin, in movie pixels, along one axis."""
+    inside = range(first, int((start + length) / scale) - size + 1, PERIOD)
+    return [at for at in inside if at * scale >= start]
+
+
+def _decoded(samples: NDArray[np.float64]) -> int | None:
+    """The number of one mark from the mean of each of its cells; None where it is no mark."""
+    bright, dark = samples[0], samples[1]
+    if bright - dark < 0.15 * bright:
+        return None
+    bits = samples > (bright + dark) / 2
+    gray = sum(int(bit) << place for place, bit in enumerate(bits[14:]))
+    number = gray
+    for shift in (8, 4, 2, 1):
+        number ^= number >> shift
+    return number if np.array_equal(bits, _cells(number)) else None

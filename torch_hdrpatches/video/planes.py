@@ -1,0 +1,60 @@
+"""A decoded frame as plain arrays that view the decoder's memory."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+
+from ..frames import Plane, Planes
+
+_YUV = re.compile(r"yuvj?(420|422|444)p(9|10|12|14|16)?(?:le)?")
+_GBR = re.compile(r"gbrp(9|10|12|14|16)?(?:le)?")
+_SEMIPLANAR = {"nv12": 8, "p010le": 16}
+_SUBSAMPLING = {"420": (2, 2), "422": (1, 2), "444": (1, 1), "gbr": (1, 1)}
+
+
+class Layout(NamedTuple):
+    """How a pixel format stores a picture."""
+
+    chroma: str
+    """``420``, ``422``, ``444`` or ``gbr``."""
+    bits: int
+    semiplanar: bool
+    """Cb and Cr alternate in one plane."""
+
+
+def layout_of(pixel_format: str) -> Layout | None:
+    """The layout of a pixel format in FFmpeg's name; None if it is not one that is read."""
+    if match := _YUV.fullmatch(pixel_format):
+        return Layout(match[1], int(match[2] or 8), False)
+    if match := _GBR.fullmatch(pixel_format):
+        return Layout("gbr", int(match[1] or 8), False)
+    if pixel_format in _SEMIPLANAR:
+        return Layout("420", _SEMIPLANAR[pixel_format], True)
+    return None
+
+
+def planes_of(frame: VideoFrame) -> Planes:
+    """The planes of ``frame``, read-only, alive as long as any of them; raises ValueError for other pixel formats."""
+    layout = layout_of(frame.format.name)
+    if layout is None:
+        raise ValueError(f"pixel format {frame.format.name} is not read")
+    planes = [_view(plane, layout.bits) for plane in frame.planes]
+    y, cb, cr = (planes[0], *_deinterleaved(planes[1])) if layout.semiplanar else planes[:3]
+    sub_y, sub_x = _SUBSAMPLING[layout.chroma]
+    return Planes(y, cb, cr, frame.height, frame.width, sub_y, sub_x, layout.bits)
+
+
+def _view(plane: VideoPlane, bits: int) -> Plane:
+    codes: Plane = np.frombuffer(memoryview(plane), np.dtype(np.uint8) if bits == 8 else np.dtype("<u2"))
+    codes = codes.reshape(plane.height, -1)
+    codes.flags.writeable = False
+    return codes
+
+
+def _deinterleaved(codes: Plane) -> tuple[Plane, Plane]:
+    return np.ascontiguousarray(codes[:, 0::2]), np.ascontiguousarray(codes[:, 1::2])
