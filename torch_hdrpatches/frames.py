@@ -61,7 +61,7 @@ class Planes:
 class Window:
     """Consecutive pictures of one movie, in presentation order."""
 
-    pictures: tuple[Planes, ...]
+    frames: tuple[Planes, ...]
     pts: tuple[float, ...]
     """Presentation time stamps of the pictures in seconds, as the container has them."""
     seconds: float

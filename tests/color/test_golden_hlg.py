@@ -28,7 +28,7 @@ def rendered() -> np.ndarray:
     with open_movie(str(Path(folder) / "hlg_hevc_color_test_1080p.mp4")) as movie:
         facts = movie.facts
         grader = Grader(facts.tags, facts.bits, ToneSettings(), 1000.0)
-        signal = grader.signal(movie.window(0.0, 1).pictures, Box(0, 0, facts.height, facts.width))[0] / 65535
+        signal = grader.signal(movie.window(0.0, 1).frames, Box(0, 0, facts.height, facts.width))[0] / 65535
     light = inverse_oetf_hlg(signal) @ rgb_to_rgb("bt2020", "bt709").T / REFERENCE_WHITE
     shown = light.clip(0, 1)
     return np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)

@@ -179,7 +179,7 @@ def test_windows_are_the_pictures_of_a_straight_decode(clips, name):
             times = sorted(straight)
             first = times.index(round(window.pts[0], 5))
             assert [round(pts, 5) for pts in window.pts] == times[first : first + 7], "seven neighbours"
-            for pts, picture in zip(window.pts, window.pictures, strict=True):
+            for pts, picture in zip(window.pts, window.frames, strict=True):
                 assert planes_hash(picture) in straight[round(pts, 5)]
         assert refusals <= {"too_short", "undecodable", "size_change", "past_end"}
         assert bool(given) != (name in TOO_SHORT)

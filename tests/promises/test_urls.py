@@ -149,7 +149,7 @@ def test_a_window_of_a_movie_on_the_web_costs_a_part_of_it(films, suffix):
         with open_movie(f"{web.url}/{name}", facts=facts) as there:
             one, other = here.window(8.0), there.window(8.0)
         assert one.pts == other.pts
-        assert all((a.y == b.y).all() for a, b in zip(one.pictures, other.pictures, strict=True))
+        assert all((a.y == b.y).all() for a, b in zip(one.frames, other.frames, strict=True))
         assert 0 < web.total() - before < size / 4
         assert max(sent for _, sent in web.sent) < size / 4
 

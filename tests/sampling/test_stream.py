@@ -17,7 +17,7 @@ from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.sampling.cutter import weighted_choice
 from torch_hdrpatches.sampling.geometry import random_box
 from torch_hdrpatches.testing.movie import read_number
-from torch_hdrpatches.video import Movie
+from torch_hdrpatches.video import MovieReader
 
 
 def outcomes(stream: PatchStream, epoch: int = 0) -> list:
@@ -73,9 +73,11 @@ def test_epochs_and_seeds_give_other_crops(recipe):
 
 
 def test_one_window_is_decoded_per_slot_and_retry_however_many_categories_there_are(recipe, monkeypatch):
-    opened: list[Movie] = []
-    remember = Movie.__init__
-    monkeypatch.setattr(Movie, "__init__", lambda movie, *a, **k: (opened.append(movie), remember(movie, *a, **k))[1])
+    opened: list[MovieReader] = []
+    remember = MovieReader.__init__
+    monkeypatch.setattr(
+        MovieReader, "__init__", lambda movie, *a, **k: (opened.append(movie), remember(movie, *a, **k))[1]
+    )
     decoded = {}
     for names in (["master"], ["master", "space", "toon"]):
         opened.clear()

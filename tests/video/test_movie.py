@@ -20,7 +20,7 @@ from torch_hdrpatches.frames import Planes, Window
 from torch_hdrpatches.probe import open_movie, probe
 from torch_hdrpatches.testing import MovieSpec, write_movie
 from torch_hdrpatches.testing.movie import read_number
-from torch_hdrpatches.video import Movie
+from torch_hdrpatches.video import MovieReader
 
 HEVC = MovieSpec(height=180, width=320, frames=60, keyint=24, crf=30, cuts=(31,))
 H264 = replace(HEVC, codec="libx264", bits=8, transfer="bt709", scenes=HEVC.scenes)
@@ -98,11 +98,11 @@ def digest(planes: Planes) -> str:
 
 
 def digests(window: Window) -> list[str]:
-    return [digest(planes) for planes in window.pictures]
+    return [digest(planes) for planes in window.frames]
 
 
 def numbers(window: Window) -> list[int]:
-    return [read_number(planes.y[: planes.height, : planes.width]) for planes in window.pictures]
+    return [read_number(planes.y[: planes.height, : planes.width]) for planes in window.frames]
 
 
 def expected_numbers(case: Case, seconds: float, frames: int = 7) -> list[int]:
@@ -282,7 +282,7 @@ def test_planes_stay_as_they_are_while_decoding_goes_on_and_after_closing(writte
         assert digests(window) == before
     assert digests(window) == before
     with pytest.raises(ValueError, match="read-only"):
-        window.pictures[0].y[0, 0] = 1
+        window.frames[0].y[0, 0] = 1
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_planes_are_those_of_the_decoder(tmp_path, changes, sub, bits):
         frames = list(container.decode(video=0))
     with open_movie(str(path)) as movie:
         window = movie.window(4 / 24)
-    for planes, frame in zip(window.pictures, frames[1:8], strict=True):
+    for planes, frame in zip(window.frames, frames[1:8], strict=True):
         assert (planes.height, planes.width, planes.sub_y, planes.sub_x, planes.bits) == (180, 320, *sub, bits)
         for plane, expected in zip((planes.y, planes.cb, planes.cr), frame.planes, strict=True):
             assert bytes(memoryview(plane).cast("B")) == bytes(expected)
@@ -331,7 +331,7 @@ def remuxed(source: Path, target: Path, damage: dict[int, str]) -> Path:
     return target
 
 
-def outcomes(movie: Movie, order: list[int]) -> dict[int, list[str] | str]:
+def outcomes(movie: MovieReader, order: list[int]) -> dict[int, list[str] | str]:
     found: dict[int, list[str] | str] = {}
     for number in order:
         try:

@@ -16,18 +16,18 @@ from ..probe.facts_cache import known_facts
 from ..probe.probe import open_movie
 from ..recipe.recipe import Recipe
 from ..sampling import scene
-from ..sampling.cutter import Cutter, Making
+from ..sampling.cutter import Cutter, SampleOptions
 from ..sampling.motion import cells_of
 from ..transforms.degrade import BI
 from ..video.facts import Facts
-from ..video.movie import Movie, decoder_threads
+from ..video.movie import MovieReader, decoder_threads
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
     """A movie that is open, under a recipe."""
 
-    movie: Movie
+    movie: MovieReader
     cutter: Cutter
 
     @property
@@ -46,7 +46,7 @@ class Examined:
     def ends(self, window: Window) -> tuple[Plane, Plane]:
         """The first and the last whole frame of a window, as ``frame`` gives them."""
         one, other = (
-            self.cutter.whole(Window((window.pictures[at],), (window.pts[at],), window.seconds)) for at in (0, -1)
+            self.cutter.whole(Window((window.frames[at],), (window.pts[at],), window.seconds)) for at in (0, -1)
         )
         return one, other
 
@@ -56,7 +56,7 @@ class Examined:
             window = self.movie.window(seconds, pictures)
         except WindowError:  # what cannot be decoded shows no cut
             return
-        cells = cells_of(window.pictures, self.cutter.grey, self.facts.active)
+        cells = cells_of(window.frames, self.cutter.grey, self.facts.active)
         if scene.kinds(cells)["cut"] >= 1:
             at = int(np.abs(np.diff(cells, axis=0)).sum((1, 2)).argmax())
             yield (window.pts[at] + window.pts[at + 1]) / 2 - self.facts.start
@@ -67,7 +67,7 @@ class Examined:
         Raises:
             WindowError: if there is no such frame.
         """
-        luma = self.movie.window(seconds, 1).pictures[0].y
+        luma = self.movie.window(seconds, 1).frames[0].y
         top, left, height, width = self.facts.active
         counts = np.bincount(luma[top : top + height, left : left + width].ravel(), minlength=2**self.facts.bits)
         return np.histogram(self._light, edges, weights=counts)[0].astype(np.int64)
@@ -92,4 +92,4 @@ def examining(recipe: Recipe, name: str, curve: UserCurve | None = None) -> Iter
     movie = next(movie for movie in recipe.movies if movie.name == name)
     facts = known_facts(movie.path, movie.assume)
     with open_movie(movie.path, assume=movie.assume, facts=facts, threads=decoder_threads()) as opened:
-        yield Examined(opened, Cutter(recipe, facts, Making("sdr", "centre", BI(), None, curve)))
+        yield Examined(opened, Cutter(recipe, facts, SampleOptions("sdr", "centre", BI(), None, curve)))

@@ -12,7 +12,7 @@ from ..frames import ColorTags
 from ..video.container import videos_of
 from ..video.decoder import Counters, Source
 from ..video.facts import Facts
-from ..video.movie import Movie
+from ..video.movie import MovieReader
 from ..video.planes import layout_of
 from ..video.timeout import Watched
 from .metadata import Metadata, metadata_of, tags_of
@@ -169,10 +169,10 @@ def _oddities(source: Source, seconds: float, sar: Fraction, profile: str) -> It
 
 def open_movie(
     path: str, *, assume: Mapping[str, str] | None = None, facts: Facts | None = None, threads: int = 1
-) -> Movie:
+) -> MovieReader:
     """Open a movie; with ``facts`` given it is not probed again.
 
     Raises:
         MovieError: it gives nothing; why, and what would help.
     """
-    return Movie(path, facts if facts is not None else probe(path, assume=assume), threads)
+    return MovieReader(path, facts if facts is not None else probe(path, assume=assume), threads)

@@ -20,7 +20,7 @@ from ..transforms.degrade import Degrade
 from ..video.facts import Facts
 from .geometry import Geometry, random_box
 from .measures import Measures, measure, sharpness
-from .sample import GroundTruth, Output, Place, Sample, Transform, name_of
+from .sample import GroundTruth, Output, Sample, SampleAddress, Transform, name_of
 from .scene import Stability, judge
 
 BOXES_PER_WINDOW = 4
@@ -28,7 +28,7 @@ BOXES_PER_WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class SampleOptions:
     """How a window becomes samples: what the caller chooses beside the recipe."""
 
     output: Output
@@ -45,7 +45,7 @@ class Cutter:
     Raises ``UnsupportedMovieError`` for an SDR movie where HDR signal is wanted.
     """
 
-    def __init__(self, recipe: Recipe, facts: Facts, making: Making) -> None:
+    def __init__(self, recipe: Recipe, facts: Facts, making: SampleOptions) -> None:
         self.recipe = recipe
         self.facts = facts
         self.making = making
@@ -81,7 +81,7 @@ class Cutter:
         """What the recipe's measure says of a window."""
         sampling = self.recipe.sampling
         return judge(
-            window.pictures,
+            window.frames,
             self.grey,
             self.facts.active,
             sampling.stability,
@@ -89,7 +89,7 @@ class Cutter:
             sampling.tolerate,
         )
 
-    def sample(self, window: Window, place: Place, category: str, crop: int, scene_change: float) -> Sample:
+    def sample(self, window: Window, place: SampleAddress, category: str, crop: int, scene_change: float) -> Sample:
         """One sample of a category; ``crop`` counts those that are drawn from this window.
 
         Raises:
@@ -128,12 +128,12 @@ class Cutter:
 
     def whole(self, window: Window) -> Plane:
         """uint8 (H, W, 3): the centre frame at the working size, tone-mapped, upright, bars and all."""
-        centre = window.pictures[len(window.pictures) // 2 :][:1]
+        centre = window.frames[len(window.frames) // 2 :][:1]
         pictures, region = self.geometry.region(centre, Box(0, 0, *self.geometry.upright_size), self.facts.tags)
         picture: Plane = self.geometry.upright(self.grader.sdr(pictures, region))[0]
         return picture
 
-    def _format(self, place: Place, category: str, crop: int) -> tuple[str, Format]:
+    def _format(self, place: SampleAddress, category: str, crop: int) -> tuple[str, Format]:
         # The address has no attempt, so that a plan knows the formats before anything is decoded.
         formats, area = self.recipe.all_formats, self.geometry.active
         fitting = {
@@ -152,7 +152,7 @@ class Cutter:
         boxes = [random_box(rng, self.geometry.active, *spec.gt) for _ in range(self.recipe.crop.candidates)]
         if len(boxes) == 1:
             return boxes[0]
-        return max(boxes, key=lambda box: self._detail(window.pictures[len(window.pictures) // 2], box))
+        return max(boxes, key=lambda box: self._detail(window.frames[len(window.frames) // 2], box))
 
     def _detail(self, picture: Planes, box: Box) -> float:
         top, left, height, width = self.geometry.decoded_box(box)
@@ -161,7 +161,7 @@ class Cutter:
     def _cut(
         self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]
     ) -> tuple[dict[str, Tensor], Measures]:
-        pictures, region = self.geometry.region(window.pictures, box, self.facts.tags)
+        pictures, region = self.geometry.region(window.frames, box, self.facts.tags)
         if self.making.output == "both":
             pictures = list(pictures)  # scaled once, used twice
         tensors: dict[str, Tensor] = {}
@@ -172,7 +172,7 @@ class Cutter:
             patches["" if self.making.output == "hdr" else "_hdr"] = self.geometry.upright(
                 self.grader.signal(pictures, region)
             )
-        centre = len(window.pictures) // 2
+        centre = len(window.frames) // 2
         for suffix, patch in patches.items():
             frames = torch.from_numpy(patch).permute(0, 3, 1, 2)
             tensors["lq" + suffix] = self.making.degrade(frames, scale, rng_at("degrade", *where))

@@ -11,11 +11,11 @@ from typing import Any
 from ..recipe.recipe import Recipe
 from ..storage.range_file import opened, stamp_of
 from ..storage.remote import is_url
-from .cutter import Making
+from .cutter import SampleOptions
 from .sample import name_of
 
 
-def identity_of(recipe: Recipe, making: Making) -> dict[str, Any]:
+def identity_of(recipe: Recipe, making: SampleOptions) -> dict[str, Any]:
     """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
     fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
     fields |= {name: name_of(getattr(making, name)) for name in ("degrade", "transform", "curve", "accept")}

@@ -68,7 +68,7 @@ def name_of(behaviour: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SampleAddress:
     """The address of a window, from which its random numbers come."""
 
     movie: str

@@ -18,10 +18,10 @@ from ..probe.probe import open_movie
 from ..recipe.recipe import Recipe
 from ..transforms.degrade import BI, Degrade
 from ..video.facts import Facts
-from ..video.movie import Movie, decoder_threads
-from .cutter import Cutter, Making
+from ..video.movie import MovieReader, decoder_threads
+from .cutter import Cutter, SampleOptions
 from .plan import Plan, Run, Slot
-from .sample import GroundTruth, Output, Place, Sample, Transform
+from .sample import GroundTruth, Output, Sample, SampleAddress, Transform
 
 SAME_GOP = "same_gop"
 
@@ -86,7 +86,7 @@ class PatchStream:
     ) -> None:
         self.recipe = Recipe.load(recipe).resolved()
         self.plan = Plan(self.recipe)
-        self.making = Making(output, gt, degrade or BI(), transform, curve, accept)
+        self.making = SampleOptions(output, gt, degrade or BI(), transform, curve, accept)
         self._cutters: dict[str, Cutter | MovieError] = {}
 
     def outcome(self, epoch: int, movie: str, slot: int) -> Outcome:
@@ -139,7 +139,7 @@ class PatchStream:
         with reader:
             return cutter.whole(reader.window(seconds, 1))
 
-    def _open(self, run: Run) -> tuple[Movie, Cutter]:
+    def _open(self, run: Run) -> tuple[MovieReader, Cutter]:
         opened = partial(open_movie, run.movie.path, assume=run.movie.assume, threads=decoder_threads())
         known = self._cutters.get(run.name)
         if isinstance(known, MovieError):
@@ -160,7 +160,7 @@ class PatchStream:
         return movie, cutter
 
     def _sweep(
-        self, movie: Movie, cutter: Cutter, epoch: int, run: Run, categories: Collection[str] | None
+        self, movie: MovieReader, cutter: Cutter, epoch: int, run: Run, categories: Collection[str] | None
     ) -> Iterator[Outcome]:
         sampling, seed = self.recipe.sampling, self.recipe.seed
         duration = movie.facts.duration
@@ -193,14 +193,14 @@ class PatchStream:
                 due += 1
 
     def _tried(
-        self, movie: Movie, cutter: Cutter, epoch: int, attempt: _Attempt, categories: Collection[str] | None
+        self, movie: MovieReader, cutter: Cutter, epoch: int, attempt: _Attempt, categories: Collection[str] | None
     ) -> Outcome:
         # A function of its own, so that a window's frames are gone before the next one is decoded.
         window = movie.window(self._moment(movie, attempt, epoch), self.recipe.sampling.frames)
         change = self._scene_change(window, cutter)
         return self._outcome(window, cutter, epoch, attempt, change, categories)
 
-    def _moment(self, movie: Movie, attempt: _Attempt, epoch: int) -> float:
+    def _moment(self, movie: MovieReader, attempt: _Attempt, epoch: int) -> float:
         """The seconds to ask for: a slot's own, or with ``align`` those of the keyframe before; retries keep theirs."""
         sampling, seed = self.recipe.sampling, self.recipe.seed
         if sampling.align == "none" or attempt.rejects:
@@ -230,7 +230,7 @@ class PatchStream:
         change: float,
         categories: Collection[str] | None,
     ) -> Outcome:
-        place = Place(attempt.slot.name, epoch, attempt.index, len(attempt.rejects))
+        place = SampleAddress(attempt.slot.name, epoch, attempt.index, len(attempt.rejects))
         samples, refusals = [], []
         for category in attempt.slot.categories(self.recipe.seed, epoch):
             if categories is not None and category not in categories:

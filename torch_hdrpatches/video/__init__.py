@@ -13,6 +13,6 @@
 """
 
 from .facts import Facts
-from .movie import Movie
+from .movie import MovieReader
 
-__all__ = ["Facts", "Movie"]
+__all__ = ["Facts", "MovieReader"]

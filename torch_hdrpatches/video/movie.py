@@ -23,7 +23,7 @@ PATIENCE_SECONDS = 120.0
 """A window that takes longer than this will not come: the slowest honest one, 4K far from a keyframe, takes a few."""
 
 
-class Movie:
+class MovieReader:
     """One open container and its decoder. A window does not depend on those before it, only its cost does."""
 
     def __init__(self, path: str, facts: Facts, threads: int = 1) -> None:
@@ -39,7 +39,7 @@ class Movie:
             self._source.close()
             raise
 
-    def __enter__(self) -> Movie:
+    def __enter__(self) -> MovieReader:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -81,7 +81,7 @@ class Movie:
                 found = f"{frame.width}x{frame.height} {frame.format.name}"
                 raise WindowError("size_change", f"{found} in {self.path}")
         return Window(
-            pictures=tuple(planes_of(frame) for _, frame in pictures),
+            frames=tuple(planes_of(frame) for _, frame in pictures),
             pts=tuple(float(time) for time, _ in pictures),
             seconds=float(pictures[frames // 2].time) - self.facts.start,
         )
