@@ -106,6 +106,12 @@ def test_the_peak_is_maxcll_or_mastering_or_assumed(
     assert peak_nits(max_cll, mastering) == expected_peak
 
 
-def test_a_peak_that_is_not_believed_is_named() -> None:
+def test_implausible_peaks_are_named_in_a_warning() -> None:
     assert implausible_peaks(1000, 4000) == implausible_peaks(0, 0) == ""
-    assert "MaxCLL of 65535 cd/m2 and mastering peak of 0.1 cd/m2" in implausible_peaks(65535, 0.1)
+    assert implausible_peaks(30, 4000) == (
+        "MaxCLL of 30 cd/m2 is outside 50..10000 and ignored; the peak is 4000 cd/m2 (from the mastering display)"
+    )
+    assert implausible_peaks(65535, 0.1) == (
+        "MaxCLL of 65535 cd/m2 and mastering display peak of 0.1 cd/m2 are outside 50..10000 and ignored; "
+        "the peak is 1000 cd/m2 (assumed)"
+    )

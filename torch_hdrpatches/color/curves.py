@@ -20,7 +20,9 @@ UserCurve: TypeAlias = Callable[[Array, float], Array]
 CurveName: TypeAlias = Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"]
 
 UNKNOWN_PEAK_NITS = 1000.0
-"""cd/m2 of a movie that does not say how bright it gets, as in FFmpeg's ``tonemap``."""
+"""Peak in cd/m2 of a movie without peak metadata, as in FFmpeg's ``tonemap`` filter."""
+LOWEST_PEAK_NITS = 50.0
+"""HDR metadata that give a lower peak in cd/m2 are implausible and ignored."""
 
 
 @dataclass(frozen=True)
@@ -52,27 +54,31 @@ class ToneSettings:
 
 
 def peak_nits(max_cll: float, mastering_peak: float) -> tuple[float, str]:
-    """The movie's brightest light in cd/m2, and where that comes from: ``maxcll``, ``mastering`` or ``assumed``.
+    """The movie's peak luminance in cd/m2 and its origin: ``maxcll``, ``mastering`` or ``assumed``.
 
-    MaxCLL, else the peak of the mastering display, else 1000. 0 stands for "not given"; a value that no HDR movie has
-    is not believed (``implausible_peaks`` says so).
+    MaxCLL comes first, then the peak of the mastering display, then 1000 cd/m2. 0 means "not given", and implausible
+    values are ignored (``implausible_peaks`` lists them).
     """
-    if _plausible(max_cll):
-        return float(max_cll), "maxcll"
-    if _plausible(mastering_peak):
-        return float(mastering_peak), "mastering"
+    for nits, origin in ((max_cll, "maxcll"), (mastering_peak, "mastering")):
+        if _plausible(nits):
+            return float(nits), origin
     return UNKNOWN_PEAK_NITS, "assumed"
 
 
 def implausible_peaks(max_cll: float, mastering_peak: float) -> str:
-    """What ``peak_nits`` was given and does not believe, in words for a warning; ``""`` if nothing."""
-    given = (("MaxCLL", max_cll), ("mastering peak", mastering_peak))
-    refused = [f"{name} of {nits:g} cd/m2" for name, nits in given if nits > 0 and not _plausible(nits)]
-    return f"{' and '.join(refused)} cannot be right (expected 50..10000) and is ignored" if refused else ""
+    """A warning that names the values ignored by ``peak_nits`` and the peak used instead; ``""`` if there are none."""
+    given = (("MaxCLL", max_cll), ("mastering display peak", mastering_peak))
+    ignored = [f"{name} of {nits:g} cd/m2" for name, nits in given if nits > 0 and not _plausible(nits)]
+    if not ignored:
+        return ""
+    nits, origin = peak_nits(max_cll, mastering_peak)
+    source = {"maxcll": "from MaxCLL", "mastering": "from the mastering display", "assumed": "assumed"}[origin]
+    outside = f"outside {LOWEST_PEAK_NITS:g}..{PQ_WHITE_NITS:g} and ignored"
+    return f"{' and '.join(ignored)} {'are' if ignored[1:] else 'is'} {outside}; the peak is {nits:g} cd/m2 ({source})"
 
 
 def _plausible(nits: float) -> bool:
-    return bool(50 <= nits <= PQ_WHITE_NITS)
+    return bool(LOWEST_PEAK_NITS <= nits <= PQ_WHITE_NITS)
 
 
 def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Array]:
