@@ -1,7 +1,8 @@
-# `make demo` and `make test` need nothing but Python 3.11+; both set up .venv on first use.
+# `make demo` and `make test` need only Python 3.11 or newer; both create .venv on first use.
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+INSTALL := $(BIN)/pip install --quiet -c constraints.txt -e
 
 .PHONY: demo test check bench docs clean
 
@@ -11,24 +12,29 @@ demo: $(VENV)/.installed
 test: check
 	$(BIN)/pytest -n auto
 
-check: $(VENV)/.installed
+check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-docs: $(VENV)/.installed
+docs: $(VENV)/.installed-test
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.run
 
+# Three steps, so that the demo does not wait for the test tools, which double the size of .venv.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[test]'
+	$(INSTALL) .
 	touch $@
 
-$(VENV)/.installed-bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[bench]'
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(INSTALL) '.[test]'
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(INSTALL) '.[bench]'
 	touch $@
 
 clean:
