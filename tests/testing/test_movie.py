@@ -276,7 +276,7 @@ def test_a_frozen_movie_is_frozen(tmp_path):
         ({"transfer": "smpte2084"}, "transfer is 'smpte2084'; valid are pq"),
         ({"scenes": ("moon",)}, "unknown scenes"),
         ({"matrix": "rgb"}, "chroma 444"),
-        ({"height": 181}, "does not divide"),
+        ({"height": 181}, "not divisible"),
         ({"width": 48}, "64x64 pixels or more"),
         ({"bars": (1, 1, 0, 0)}, "even"),
         ({"pts": (0, 1)}, "2 times for 48 frames"),

@@ -1,4 +1,4 @@
-"""Writes small HDR10, HLG and SDR movies whose frames carry their number, for tests, examples and the demo."""
+"""Writes small HDR10, HLG and SDR movies for tests, examples and the demo; each frame shows its number."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from .signal import Codes, Coding, Light, read_number, stamp
 __all__ = ["HDR10", "HLG", "SCENES", "SDR", "Content", "MovieSpec", "read_number", "write_movie"]
 
 Content: TypeAlias = Callable[[int], Light]
-"""Picture index -> float32 (height, width, 3): linear light in cd/m2, RGB of the movie's primaries."""
+"""Frame number -> float32 (height, width, 3): linear light in cd/m2, RGB of the movie's primaries."""
 
 SCENES = tuple(SCENERIES)
-"""The painted scenes; a movie goes through them in this order, one after each cut."""
+"""Names of the painted scenes. A movie shows them in this order and goes on to the next at each cut."""
 
 FORMATS = {".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".264": "h264", ".h264": "h264", ".ts": "mpegts"}
-"""Suffixes whose container FFmpeg would not guess, or not for writing."""
+"""Suffix -> FFmpeg's name of the container, where FFmpeg does not derive it from the suffix."""
 
 FFMPEG_NAMES = {"pq": "smpte2084", "hlg": "arib-std-b67"}
 
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({},50)"
-"""A P3-D65 display in SEI units: 0.00002 for chromaticities, 0.0001 cd/m2 for light."""
+"""Mastering display with P3-D65 primaries, as SEI integers: chromaticity / 0.00002, luminance / 0.0001 cd/m2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovieSpec:
-    """What a movie is like. The defaults give two seconds of HDR10."""
+    """Format and content of a test movie. The defaults give two seconds of HDR10."""
 
     height: int = 360
     width: int = 640
@@ -50,56 +50,57 @@ class MovieSpec:
     transfer: str = "pq"
     """``pq``, ``hlg``, ``bt709``, ``smpte170m``, ``iec61966-2-1``, ``bt2020-10``, ``bt2020-12``."""
     primaries: str | None = None
-    """None: what goes with the transfer, BT.2020 for HDR and BT.709 for SDR."""
+    """None: BT.2020 for HDR transfers, BT.709 for SDR."""
     matrix: str | None = None
-    """None: what goes with the transfer. ``rgb`` makes GBR planes and needs chroma ``444`` and libx265."""
+    """None: ``bt2020nc`` for HDR, ``bt709`` for SDR. ``rgb`` makes GBR planes and needs chroma ``444`` and libx265."""
     range: str = "tv"
     bits: int | None = None
     """8, 10 or 12 (libx265 only); None: 10 for HDR, 8 for SDR."""
     chroma: str = "420"
     chroma_location: str = "left"
     tags: ColorTags | None = None
-    """What the file says of its colours, where that is not the truth; a field ``unknown`` is left out."""
+    """Colour tags written to the file if they should differ from the true ones; ``unknown`` leaves a tag out."""
 
     mastering_peak: float = 1000
-    """cd/m2 of the mastering display; 0 leaves the message out. For PQ only; libx265 adds MaxCLL 0, MaxFALL 0 to it."""
+    """Peak of the mastering display in cd/m2; 0 writes no such metadata. For PQ only; libx265 then also writes
+    MaxCLL 0 and MaxFALL 0."""
     max_cll: int = 1000
     max_fall: int = 400
-    """MaxCLL and MaxFALL in cd/m2; 0 and 0 leave the message out. Written for PQ only."""
+    """MaxCLL and MaxFALL in cd/m2; if both are 0, neither is written. For PQ only."""
 
     scenes: tuple[str, ...] = SCENES
     cuts: tuple[int, ...] = ()
-    """Picture numbers at which the next scene starts."""
+    """Frame numbers at which the next scene starts."""
     bars: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Black pixels at the top, bottom, left and right; no number is drawn there."""
+    """Width of the black bars in pixels: top, bottom, left, right. No number is drawn there."""
     numbers: bool = True
-    """Draw the picture's number all over it, for ``read_number``."""
+    """Draw the frame number all over each frame, for ``read_number``."""
     seed: int = 0
 
     codec: str = "libx265"
     """``libx265`` or ``libx264``."""
     crf: float = 18
     keyint: int = 24
-    """A keyframe every so many pictures, and nowhere else: cuts get none of their own."""
+    """Distance of keyframes in frames. Cuts get no keyframe of their own."""
     open_gop: bool = True
     bframes: int = 3
     b_pyramid: bool = True
 
     pts: tuple[int, ...] | None = None
-    """Presentation times in ticks of ``time_base``, one per picture, rising; None: 0, 1, 2, ... / fps."""
+    """Presentation times in ticks of ``time_base``, one per frame, increasing; None: a constant frame rate."""
     time_base: Fraction | None = None
-    """Seconds of a tick of ``pts``; None: 1 / fps."""
+    """Length of a tick of ``pts`` in seconds; None: 1 / fps."""
     start: Fraction = Fraction(0)
-    """Seconds added to every presentation time. In MP4 a positive start becomes an empty edit, and a negative one an
-    edit that hides the pictures before 0."""
+    """Seconds added to every presentation time. In MP4 a positive start is written as an empty edit, and a negative
+    start as an edit that hides the frames before 0."""
 
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation: int = 0
-    """Degrees of the display matrix, counterclockwise."""
+    """Rotation in the display matrix, in degrees counterclockwise."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.scenes) - set(SCENES):
-            raise RecipeError(f"unknown scenes {sorted(unknown)}; there are {', '.join(SCENES)}")
+            raise RecipeError(f"unknown scenes {sorted(unknown)}; valid are {', '.join(SCENES)}")
         if self.chroma not in ("420", "422", "444"):
             raise RecipeError(f"chroma is {self.chroma!r}; valid are 420, 422 and 444")
         if self.codec not in ("libx265", "libx264"):
@@ -110,17 +111,17 @@ class MovieSpec:
         if self.coding.tags.matrix == "rgb" and (self.chroma != "444" or self.codec != "libx265"):
             raise RecipeError(f"matrix rgb needs chroma 444 and libx265, not {self.chroma} and {self.codec}")
         if any(n % sub for n, sub in zip((self.height, self.width), self.coding.sub, strict=True)):
-            raise RecipeError(f"{self.height}x{self.width} does not divide into {self.chroma} chroma samples")
-        if self.codec == "libx265" and min(self.height, self.width) < 64:  # it writes outside of its memory there
-            raise RecipeError(f"libx265 needs 64x64 pixels or more, not {self.height}x{self.width}; libx264 takes less")
+            raise RecipeError(f"{self.height}x{self.width} is not divisible into {self.chroma} chroma samples")
+        if self.codec == "libx265" and min(self.height, self.width) < 64:  # smaller frames make it write out of bounds
+            raise RecipeError(f"libx265 needs 64x64 pixels or more, not {self.height}x{self.width}; use libx264")
         if any(n % 2 for n in self.bars):
-            raise RecipeError(f"bars are {self.bars}; give even numbers, so that chroma ends where luma ends")
+            raise RecipeError(f"bars are {self.bars}; they must be even, because chroma is subsampled")
         if self.pts is not None and len(self.pts) != self.frames:
             raise RecipeError(f"pts has {len(self.pts)} times for {self.frames} frames; give one per frame")
 
     @property
     def coding(self) -> Coding:
-        """How the pictures are coded, with what None stands for filled in."""
+        """Colour tags, bit depth and chroma, with the defaults in place of None."""
         hdr = is_hdr(self.transfer)
         tags = ColorTags(
             self.transfer,
@@ -140,17 +141,17 @@ SDR = MovieSpec(transfer="bt709")
 def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Content | None = None) -> Path:
     """Write a movie and return its path.
 
-    The suffix chooses the container: .mp4, .mov, .mkv, .ts, or none for .265 and .264. ``content`` draws the pictures
-    in place of the painted scenes. The same call on one machine writes the same bytes.
+    The suffix selects the container: .mp4, .mov, .mkv, .ts, or a bare stream for .265 and .264. ``content`` replaces
+    the painted scenes. On one machine the same call always writes the same bytes.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     unit = spec.time_base or 1 / Fraction(spec.fps)
     offset = spec.start / unit
-    clock = unit / offset.denominator  # a start between two ticks needs a finer clock
+    clock = unit / offset.denominator  # a start between two ticks needs shorter ticks
     muxing = {"fflags": "+bitexact"}
     if suffix in (".mp4", ".mov"):
-        muxing["movie_timescale"] = str(clock.denominator)  # edits count in it; its default, 1/1000 s, would round them
+        muxing["movie_timescale"] = str(clock.denominator)  # unit of edits; the default of 1/1000 s would round them
     with av.open(path, "w", format=FORMATS.get(suffix), options=muxing) as container:
         stream = cast(VideoStream, container.add_stream(spec.codec, rate=spec.fps, options=_encoder_options(spec)))
         stream.width, stream.height, stream.pix_fmt = spec.width, spec.height, _pixel_format(spec)
@@ -160,7 +161,7 @@ def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Con
             stream.codec_context.codec_tag = "hvc1"
         if spec.rotation:
             stream.set_display_rotation(spec.rotation)
-        for tick, planes in zip(spec.pts or range(spec.frames), _pictures(spec, content), strict=True):
+        for tick, planes in zip(spec.pts or range(spec.frames), _frames(spec, content), strict=True):
             frame = _video_frame(spec, planes)
             frame.pts, frame.time_base = int((tick + offset) * offset.denominator), clock
             container.mux(stream.encode(frame))
@@ -168,8 +169,8 @@ def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Con
     return path
 
 
-def _pictures(spec: MovieSpec, content: Content | None) -> Iterator[tuple[Codes, Codes, Codes]]:
-    """The movie's planes, whole codes, with bars and numbers."""
+def _frames(spec: MovieSpec, content: Content | None) -> Iterator[tuple[Codes, Codes, Codes]]:
+    """Planes of each frame as integers, with bars and numbers."""
     coding = spec.coding
     black = coding.planes(np.zeros((2, 2, 3), np.float32))
     top, bottom, left, right = spec.bars
@@ -193,9 +194,9 @@ def _painted(spec: MovieSpec) -> Iterator[tuple[Codes, Codes, Codes]]:
     starts = [0, *(cut for cut in spec.cuts if cut < spec.frames)]
     for number, (start, end) in enumerate(pairwise([*starts, spec.frames])):
         name = spec.scenes[number % len(spec.scenes)]
-        picture = shot(name, spec.coding, spec.height, spec.width, spec.seed + number)
+        frame = shot(name, spec.coding, spec.height, spec.width, spec.seed + number)
         for index in range(end - start):
-            yield picture(index)
+            yield frame(index)
 
 
 def _drawn(spec: MovieSpec, content: Content) -> Iterator[tuple[Codes, Codes, Codes]]:
@@ -234,14 +235,14 @@ def _encoder_options(spec: MovieSpec) -> dict[str, str]:
         "min-keyint": spec.keyint,
         "scenecut": 0,
         "open-gop": int(spec.open_gop),
-        # x265 takes decoding times from the third picture on; with fewer they are whatever its memory held.
+        # With B-frames and fewer than three frames x265 returns uninitialised decoding times.
         "bframes": spec.bframes if spec.frames > 2 else 0,
         "b-adapt": 0,
     }
     hdr10 = spec.transfer == "pq"
     mastering = MASTERING.format(round(spec.mastering_peak * 10_000)) if hdr10 and spec.mastering_peak else None
     light_level = f"{spec.max_cll},{spec.max_fall}" if hdr10 and (spec.max_cll or spec.max_fall) else None
-    # One frame at a time and no settings in the stream (info=0), so that bytes do not depend on the machine's cores.
+    # One frame at a time and no settings in the stream (info=0): the bytes do not depend on the number of cores.
     if spec.codec == "libx265":
         structure |= {"b-pyramid": int(spec.b_pyramid), "frame-threads": 1, "pools": 2, "info": 0, "repeat-headers": 1}
         structure |= {"cbqpoffs": -8, "crqpoffs": -8} if is_hdr(spec.transfer) else {}

@@ -1,4 +1,4 @@
-"""Linear light -> the code values of a test movie's planes, and the number marks that are drawn into them."""
+"""Converts linear light to the code values of a movie, and draws and reads frame numbers."""
 
 from __future__ import annotations
 
@@ -28,28 +28,33 @@ Codes: TypeAlias = NDArray[Any]
 """One plane of code values: float32 before rounding, uint8 or uint16 after."""
 
 SDR_WHITE_NITS = 100.0
-HLG_WEIGHTS = (0.2627, 0.6780, 0.0593)
-"""Luminance of BT.2020 RGB, on which BT.2100's OOTF works."""
+
+Taps: TypeAlias = tuple[float, float, float, float]
+FIRST: Taps = (0.25, 0.5, 0.25, 0)
+BETWEEN: Taps = (0.125, 0.375, 0.375, 0.125)
+SECOND: Taps = (0, 0.25, 0.5, 0.25)
+"""Low-pass filters for half as many samples, each sited at the first or second of a pair, or between the two. The taps
+apply to the sample before the pair, its two samples, and the sample after it."""
 
 SITINGS = {
-    "left": ("between", "first"),
-    "center": ("between", "between"),
-    "topleft": ("first", "first"),
-    "top": ("first", "between"),
-    "bottomleft": ("second", "first"),
-    "bottom": ("second", "between"),
+    "left": (BETWEEN, FIRST),
+    "center": (BETWEEN, BETWEEN),
+    "topleft": (FIRST, FIRST),
+    "top": (FIRST, BETWEEN),
+    "bottomleft": (SECOND, FIRST),
+    "bottom": (SECOND, BETWEEN),
 }
-"""Chroma location -> where a chroma sample sits between its two luma rows, and between its two luma columns."""
+"""Chroma location -> filters along columns and along rows."""
 
 
 def signal_of(light: Light, transfer: str) -> Light:
-    """Signal (0 to 1) of display light; white is at 100 cd/m2 for SDR, the display's peak at 1000 for HLG."""
+    """Signal (0 to 1) of display light. White is 100 cd/m2 for SDR; the display's peak is 1000 cd/m2 for HLG."""
     if transfer == "pq":
         signal = inverse_eotf_pq(light)
     elif transfer == "hlg":
         display = np.clip(light / HLG_WHITE_NITS, 0, 1)
-        # BT.2100's inverse OOTF: the luminance of the display, Ys^1.2, gives back Ys.
-        luminance = np.maximum(display @ np.array(HLG_WEIGHTS), 1e-9)
+        # Inverse OOTF of BT.2100: the scene's luminance is Ys, the display's Yd = Ys^1.2.
+        luminance = np.maximum(display @ rgb_to_ycbcr("bt2020nc")[0], 1e-9)
         signal = oetf_hlg(np.minimum(display * luminance[..., None] ** (1 / HLG_GAMMA - 1), 1))
     elif transfer == "iec61966-2-1":
         white = np.clip(light / SDR_WHITE_NITS, 0, 1)
@@ -59,23 +64,17 @@ def signal_of(light: Light, transfer: str) -> Light:
     return signal.astype(np.float32)
 
 
-def halve(plane: Codes, axis: int, sited: str) -> Codes:
-    """Half as many samples along an axis, each ``first``, ``second`` or ``between`` its pair; edges are replicated."""
+def halve(plane: Codes, axis: int, taps: Taps) -> Codes:
+    """Half as many samples along an axis; edges are replicated."""
     rows = np.moveaxis(plane, axis, 0)
-    first, second = rows[0::2], rows[1::2]
-    before, after = np.concatenate([second[:1], second[:-1]]), np.concatenate([first[1:], first[-1:]])
-    before[0], after[-1] = first[0], second[-1]
-    half = {
-        "first": lambda: (before + 2 * first + second) / 4,
-        "second": lambda: (first + 2 * second + after) / 4,
-        "between": lambda: (before + 3 * first + 3 * second + after) / 8,
-    }[sited]()
-    return np.moveaxis(half, 0, axis)
+    padded = np.concatenate([rows[:1], rows, rows[-1:]])
+    before, first, second, after = (tap * padded[start:][: len(rows) : 2] for start, tap in enumerate(taps))
+    return np.moveaxis(before + first + second + after, 0, axis)
 
 
 @dataclass(frozen=True, slots=True)
 class Coding:
-    """How light becomes the planes of a movie."""
+    """How a movie codes light: its colour tags, bit depth and chroma format."""
 
     tags: ColorTags
     bits: int
@@ -88,7 +87,7 @@ class Coding:
         return {"420": (2, 2), "422": (1, 2), "444": (1, 1)}[self.chroma]
 
     def planes(self, light: Light) -> tuple[Codes, Codes, Codes]:
-        """Unrounded float32 codes Y, Cb, Cr, or G, B, R where the matrix is ``rgb``."""
+        """Unrounded float32 codes: Y, Cb and Cr, or G, B and R if the matrix is ``rgb``."""
         signal = signal_of(light, self.tags.transfer)
         codes = code_range(self.tags.range, self.bits)
         if self.tags.matrix == "rgb":
@@ -103,29 +102,29 @@ class Coding:
         )
 
     def subsample(self, plane: Codes) -> Codes:
-        """A full plane at the size of the chroma planes."""
-        rows, columns = SITINGS[self.tags.chroma_location]
+        """A plane of luma size, reduced to the size of the chroma planes."""
+        down, across = SITINGS[self.tags.chroma_location]
         sub_y, sub_x = self.sub
-        plane = halve(plane, 1, columns) if sub_x == 2 else plane
-        return halve(plane, 0, rows) if sub_y == 2 else plane
+        plane = halve(plane, 1, across) if sub_x == 2 else plane
+        return halve(plane, 0, down) if sub_y == 2 else plane
 
     def rounded(self, plane: Codes) -> Codes:
-        """Whole code values, uint8 or uint16."""
+        """Code values as integers: uint8 for 8 bits, else uint16."""
         rint = np.rint(plane)
         return np.clip(rint, 0, (1 << self.bits) - 1, out=rint).astype(np.uint8 if self.bits == 8 else np.uint16)
 
 
 CELL = 8
-"""Height and width of one cell of a mark, in movie pixels."""
+"""Height and width of one cell of a mark, in movie pixels. A cell is one bright or dark square, that is one bit."""
 ROWS, COLUMNS = 5, 6
 PERIOD = 96
-"""Marks repeat every so many movie pixels, in both directions."""
+"""Distance from one mark to the next in movie pixels, in both directions."""
 MARK_TOP, MARK_LEFT = (PERIOD - ROWS * CELL) // 2, (PERIOD - COLUMNS * CELL) // 2
 DARK_NITS, BRIGHT_NITS = 2.0, 80.0
 
 
 def _cells(number: int) -> NDArray[np.bool_]:
-    """bool (ROWS * COLUMNS,): one bright and one dark cell, 16 bits in Gray code, 12 bits of CRC-32."""
+    """bool (ROWS * COLUMNS,): a bright and a dark cell, the number in 16 bits of Gray code, 12 bits of its CRC-32."""
     gray = number ^ (number >> 1)
     checksum = zlib.crc32(number.to_bytes(2, "little")) & 0xFFF
     word = gray << 12 | checksum
@@ -133,7 +132,7 @@ def _cells(number: int) -> NDArray[np.bool_]:
 
 
 def stamp(planes: tuple[Codes, Codes, Codes], coding: Coding, number: int, active: tuple[int, int, int, int]) -> None:
-    """Draw a frame's number all over the active part (top, left, bottom, right) of unrounded planes, in place."""
+    """Draw a frame's number all over unrounded planes, in place; ``active`` is (top, left, bottom, right)."""
     if not 0 <= number < 1 << 16:
         raise RecipeError(f"frame number {number} does not fit into a mark; numbers go from 0 to 65535")
     mark = np.kron(_cells(number).reshape(ROWS, COLUMNS), np.ones((CELL, CELL), bool))
@@ -153,14 +152,22 @@ def stamp(planes: tuple[Codes, Codes, Codes], coding: Coding, number: int, activ
                 plane[y // sub_y : y // sub_y + block.shape[0], x // sub_x : x // sub_x + block.shape[1]] = block
 
 
-def read_number(picture: Any, top: float = 0, left: float = 0, scale: float = 1.0) -> int:
-    """The number of the frame that a crop was taken from.
+def read_number(image: Any, top: float = 0, left: float = 0, scale: float = 1.0) -> int:
+    """The number of the frame from which a crop was taken.
 
-    ``picture``: (H, W) luma or (3, H, W) RGB, any real dtype, numpy or tensor, at least about 160 x 160 movie pixels.
-    ``top``, ``left``: where the crop sits in the whole picture, in its own pixels. ``scale``: its pixels per movie
-    pixel. Marks whose checksum fails are passed over and the others vote; ``ValueError`` if none is left or they tie.
+    Marks with a wrong checksum are ignored; the others vote.
+
+    Args:
+        image: The crop: (H, W) luma or (3, H, W) RGB, any real dtype, array or tensor. It should cover at least about
+            160 x 160 movie pixels, so that a whole mark is inside.
+        top: Row of the crop in the whole frame, in pixels of the crop's own size.
+        left: Column of the crop in the whole frame, as ``top``.
+        scale: Crop pixels per movie pixel; less than 1 for a downscaled crop.
+
+    Raises:
+        ValueError: No mark has a valid checksum, or the vote is a tie.
     """
-    pixels = np.asarray(picture)
+    pixels = np.asarray(image)
     gray = pixels.mean(axis=0) if pixels.ndim == 3 else pixels.astype(np.float64)
     height, width = gray.shape
     inner = np.array([-0.25, 0.0, 0.25]) * CELL
@@ -183,13 +190,13 @@ def read_number(picture: Any, top: float = 0, left: float = 0, scale: float = 1.
 
 
 def _mark_starts(first: int, size: int, start: float, length: int, scale: float) -> list[int]:
-    """Where the marks that lie wholly inside a crop begin, in movie pixels, along one axis."""
+    """First movie pixel of each mark that lies wholly inside a crop, along one axis."""
     inside = range(first, int((start + length) / scale) - size + 1, PERIOD)
     return [at for at in inside if at * scale >= start]
 
 
 def _decoded(samples: NDArray[np.float64]) -> int | None:
-    """The number of one mark from the mean of each of its cells; None where it is no mark."""
+    """The number of a mark, from the mean of each cell; None if this is no valid mark."""
     bright, dark = samples[0], samples[1]
     if bright - dark < 0.15 * bright:
         return None
