@@ -67,6 +67,11 @@ class Window:
     seconds: float
     """Presentation time of the centre picture, measured from the movie's presentation start."""
 
+    @property
+    def centre(self) -> Planes:
+        """The centre frame."""
+        return self.frames[len(self.frames) // 2]
+
 
 def readonly(plane: Plane) -> Plane:
     """The plane as compiled loops expect it: one kind of array, however the caller came by it."""

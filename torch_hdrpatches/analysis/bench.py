@@ -17,7 +17,8 @@ from ..probe.probe import open_movie
 from ..recipe.recipe import Recipe
 from ..sampling.plan import Run
 from ..sampling.sample import Sample
-from ..sampling.stream import Outcome, PatchStream
+from ..sampling.stream import PatchStream
+from ..sampling.sweep import Outcome
 from ..shards.codecs import CODECS, decode
 from ..shards.record import record
 from ..video.movie import decoder_threads

@@ -13,11 +13,12 @@ from statistics import mean
 from typing import Any
 
 from ..errors import MovieError
-from ..recipe.recipe import Recipe
-from ..recipe.settings import Movie
+from ..recipe.recipe import Recipe, ResolvedRecipe
+from ..recipe.settings import ResolvedMovie
 from ..sampling.geometry import Geometry
 from ..sampling.plan import SLOTS_PER_RUN, Run, Slot
-from ..sampling.stream import Outcome, PatchStream
+from ..sampling.stream import PatchStream
+from ..sampling.sweep import Outcome
 from ..shards.record import record
 from ..storage.remote import is_url
 from ..video.facts import Facts
@@ -91,12 +92,12 @@ def forecast(stream: PatchStream, *, seconds: float = 4.0) -> Forecast:
     recipe, facts, failures = stream.recipe, dict[str, Facts](), dict[str, str]()
     for movie in recipe.movies:
         try:
-            facts[str(movie.name)] = stream.facts(str(movie.name))
+            facts[movie.name] = stream.facts(movie.name)
         except MovieError as failure:
-            failures[str(movie.name)] = str(failure)
+            failures[movie.name] = str(failure)
     measured = _measure(stream, [run for run in stream.plan.runs if run.name in facts], seconds)
     usable = [movie for movie in recipe.movies if movie.name in facts]
-    slots = sum(movie.timestamps or recipe.sampling.timestamps_per_movie for movie in usable)
+    slots = sum(movie.slots for movie in usable)
     planned = _planned(stream, usable, facts, exact=slots <= FEW_SLOTS)
     categories = tuple(_category(stream, name, planned, measured) for name in recipe.categories)
     epochs = max((one.epochs for one in categories if math.isfinite(one.epochs)), default=0.0)
@@ -131,7 +132,7 @@ class _Measured:
 
     def add(self, stream: PatchStream, outcome: Outcome) -> None:
         """Count a slot, encoded as an export would."""
-        self.rejects.update((*outcome.rejects, *(reason for _, reason in outcome.refused)))
+        self.rejects.update(reason for _, reason in (*outcome.rejects, *outcome.refused))
         for sample in outcome.samples:
             where = sample["category"], sample["format"]
             members = record(sample, stream.recipe.shards.codec).values()
@@ -183,18 +184,18 @@ def _spread(count: int) -> Iterator[int]:
 
 
 def _planned(
-    stream: PatchStream, movies: Sequence[Movie], facts: dict[str, Facts], *, exact: bool
+    stream: PatchStream, movies: Sequence[ResolvedMovie], facts: dict[str, Facts], *, exact: bool
 ) -> dict[tuple[str, str], float]:
     """(category, format) to the samples of an epoch, if nothing is refused."""
     recipe, planned = stream.recipe, Counter[tuple[str, str]]()
     for movie in movies:
-        slots = movie.timestamps or recipe.sampling.timestamps_per_movie
+        slots = movie.slots
         counts = {name: probability * slots for name, probability in movie.categories.items()}
         if exact and any(probability < 1 for probability in movie.categories.values()):
-            drawn = [Slot(movie, index, slots).categories(recipe.seed, 0) for index in range(slots)]
+            drawn = [Slot(movie, index).categories(recipe.seed, 0) for index in range(slots)]
             counts = dict(Counter(name for names in drawn for name in names))
         for category, count in counts.items():
-            weights = fitting_formats(stream.recipe, category, facts[str(movie.name)])
+            weights = fitting_formats(stream.recipe, category, facts[movie.name])
             for name, weight in weights.items():
                 share = weight / sum(weights.values()) * recipe.sampling.crops_per_category
                 planned[category, name] += count * share  # type: ignore[assignment]  # expected, so not whole
@@ -237,15 +238,15 @@ def _of_categories(stream: PatchStream, categories: Sequence[CategoryForecast]) 
             )
 
 
-def problems_of(recipe: Recipe, facts: Mapping[str, Facts]) -> Iterator[str]:
+def problems_of(recipe: ResolvedRecipe, facts: Mapping[str, Facts]) -> Iterator[str]:
     """Sentences about the movies whose facts are given, by name."""
     sampling, movies = recipe.sampling, [movie for movie in recipe.movies if movie.name in facts]
     if sampling.stability == "steps" and "max_scene_change" in sampling.model_fields_set:
         yield 'max_scene_change changes nothing unless stability = "first_to_last"'
     for movie in movies:
-        fact = facts[str(movie.name)]
+        fact = facts[movie.name]
         yield from (f"{movie.name}: {warning}" for warning in fact.warnings)
-        slots, frames = movie.timestamps or sampling.timestamps_per_movie, fact.duration * fact.fps
+        slots, frames = movie.slots, fact.duration * fact.fps
         if 0 < frames < slots * sampling.frames:
             yield (
                 f"{movie.name}: {slots} slots of {sampling.frames} frames share the {frames:.0f} frames of "

@@ -16,9 +16,9 @@ from ..probe.facts_cache import known_facts
 from ..probe.probe import open_movie
 from ..recipe.recipe import Recipe
 from ..sampling import scene
-from ..sampling.cutter import Cutter, SampleOptions
+from ..sampling.cutter import Cutter
 from ..sampling.motion import cells_of
-from ..transforms.degrade import BI
+from ..sampling.sample import with_defaults
 from ..video.facts import Facts
 from ..video.movie import MovieReader, decoder_threads
 
@@ -92,4 +92,4 @@ def examining(recipe: Recipe, name: str, curve: UserCurve | None = None) -> Iter
     movie = next(movie for movie in recipe.movies if movie.name == name)
     facts = known_facts(movie.path, movie.assume)
     with open_movie(movie.path, assume=movie.assume, facts=facts, threads=decoder_threads()) as opened:
-        yield Examined(opened, Cutter(recipe, facts, SampleOptions("sdr", "centre", BI(), None, curve)))
+        yield Examined(opened, Cutter(recipe, facts, with_defaults({"curve": curve})))

@@ -17,6 +17,7 @@ from ..color.curves import peak_nits
 from ..errors import MovieError, NoSamplesError, WindowError
 from ..frames import Plane
 from ..recipe.recipe import Recipe
+from ..recipe.settings import ResolvedMovie
 from ..sampling.plan import Slot
 from ..sampling.sample import Sample
 from ..sampling.stream import PatchStream
@@ -162,7 +163,8 @@ def _of_recipe(path: Path, rows: int) -> Evidence:
 def _tried(recipe: Recipe, facts: Facts, where: Mapping[str, Any]) -> Iterator[Place]:
     """The windows that were refused before the one that a slot gave."""
     movie = next(movie for movie in recipe.movies if movie.name == where["movie"])
-    slot = Slot(movie, where["slot"], movie.timestamps or recipe.sampling.timestamps_per_movie)
+    slots = movie.timestamps or recipe.sampling.timestamps_per_movie
+    slot = Slot(ResolvedMovie.model_construct(**dict(movie) | {"slots": slots}), where["slot"])
     seconds = slot.seconds(recipe.seed, where["epoch"], recipe.sampling.jitter, facts.duration)
     for _ in range(where["attempt"]):
         yield where["movie"], seconds

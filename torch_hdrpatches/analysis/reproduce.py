@@ -6,15 +6,16 @@ import random
 from collections.abc import Collection, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import torch
 
 from ..errors import ExportError
 from ..recipe.recipe import Recipe
 from ..sampling.fingerprint import differing, identity_of
-from ..sampling.sample import Sample
-from ..sampling.stream import Outcome, PatchStream
+from ..sampling.sample import Sample, SampleOptions
+from ..sampling.stream import PatchStream
+from ..sampling.sweep import Outcome
 from ..shards.browse import all_keys, find_samples
 from ..shards.manifest import manifest_of, recipe_of
 from ..shards.record import PICTURES
@@ -22,7 +23,11 @@ from ..storage.folder import Location
 
 
 def reproduce(
-    folder: Location, keys: Collection[str], *, recipe: str | Path | Recipe | None = None, **making: Any
+    folder: Location,
+    keys: Collection[str],
+    *,
+    recipe: str | Path | Recipe | None = None,
+    **options: Unpack[SampleOptions],
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Make these samples again; gives (key, what differs), nothing where all is equal.
 
@@ -30,7 +35,7 @@ def reproduce(
         folder: an exported folder.
         keys: of its samples.
         recipe: one that says where the movies lie now; the folder's own when absent.
-        **making: ``degrade``, ``transform`` and ``curve``, if it was exported with some.
+        **options: ``degrade``, ``transform`` and ``curve``, if it was exported with some.
 
     Raises:
         ShardError: if the folder is not an export, or has no sample with one of the keys.
@@ -38,8 +43,9 @@ def reproduce(
     """
     own_recipe, manifest = recipe_of(folder), manifest_of(folder)
     found = manifest["identity"]
-    stream = PatchStream(recipe or own_recipe, output=found["output"], gt=found["gt"], **making)
-    wanted = identity_of(stream.recipe, stream.making)
+    made_with: SampleOptions = {**options, "output": found["output"], "gt": found["gt"]}
+    stream = PatchStream(recipe or own_recipe, **made_with)
+    wanted = identity_of(stream.recipe, stream.options)
     if keys_that_differ := [key for key in differing(found, wanted) if key != "format_version"]:
         what = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys_that_differ[:5])
         raise ExportError(f"{folder} was made of something else, it cannot be made again; differing: {what}")
@@ -87,12 +93,13 @@ def _difference(name: str, one: object, other: object) -> str:
 
 
 def _swept(stream: PatchStream, movie: str, epoch: int, slot: int) -> dict[tuple[str, int, int], Outcome]:
-    run = next(run for run in stream.plan.runs if run.name == movie and run.first <= slot < run.stop)
+    run = stream.plan.run_of(movie, slot)
     return {(movie, epoch, outcome.slot): outcome for outcome in stream.run(epoch, run)}
 
 
 def _not_given(outcome: Outcome) -> str:
-    why = str(outcome.failure) if outcome.failure else ", ".join([*outcome.rejects, *map(" ".join, outcome.refused)])
+    reasons = [*(reason for _, reason in outcome.rejects), *map(" ".join, outcome.refused)]
+    why = str(outcome.failure) if outcome.failure else ", ".join(reasons)
     return f"its slot does not give it any more: {why or 'its category is not drawn'}"
 
 

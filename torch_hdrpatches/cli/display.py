@@ -18,7 +18,7 @@ from rich.text import Text
 
 from ..exporter.progress import Progress, Watcher, Watching, watching
 from ..probe.verdict import Status, Verdict
-from ..recipe.recipe import Recipe
+from ..recipe.recipe import ResolvedRecipe
 from ..sampling.tally import Tally
 
 
@@ -136,7 +136,7 @@ def _left(seconds: float) -> str:
 
 @contextmanager
 def shown(
-    recipe: Recipe, begun: Tally, *, limit: int | None = None, log_json: Path | None = None
+    recipe: ResolvedRecipe, begun: Tally, *, limit: int | None = None, log_json: Path | None = None
 ) -> Iterator[Watching]:
     """Show how far an export is on stderr: live if that is a terminal, else a line now and then.
 

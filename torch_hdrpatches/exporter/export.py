@@ -13,10 +13,11 @@ from copy import deepcopy
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..errors import ExportError, NoSamplesError
 from ..recipe.recipe import Recipe
+from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
 from ..shards import manifest
@@ -40,7 +41,7 @@ def export(
     limit: int | None = None,
     extend: bool = False,
     progress: Callable[[Tally], None] | None = None,
-    **making: Any,
+    **options: Unpack[SampleOptions],
 ) -> Tally:
     """Write the stream of a recipe into shards; the same call again does only what is missing.
 
@@ -53,7 +54,7 @@ def export(
         limit: at most this many samples per category.
         extend: whether targets may be higher than those that the folder was exported with; what is there stays.
         progress: called with the tally of what is committed, after each job.
-        **making: ``output``, ``gt``, ``degrade``, ``transform`` as for ``HDRPatchDataset``.
+        **options: see ``SampleOptions``.
 
     Returns:
         The tally of the whole folder.
@@ -65,7 +66,7 @@ def export(
         WorkerDiedError: if processes died at one job again and again.
         NoSamplesError: if nothing could be exported.
     """
-    stream = PatchStream(limited(Recipe.load(recipe), limit), **making)
+    stream = PatchStream(limited(Recipe.load(recipe), limit), **options)
     folder = Folder.of(out)
     if is_finished(folder, stream):
         return manifest.tally_of(folder)

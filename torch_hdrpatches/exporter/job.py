@@ -31,13 +31,12 @@ class Job:
 
 def work(stream: PatchStream, folder: Folder, job: Job) -> None:
     """Make a job's shards aside, and last the record that says they are whole."""
-    order = stream.plan.order(job.epoch)
     tally = Tally()
     refused: dict[str, Counter[tuple[str, str]]] = {category: Counter() for category in job.categories}
     with ExitStack() as files:
         writers: dict[str, ShardWriter] = {}
         for position in job.positions:
-            run = stream.plan.runs[order[position]]
+            run = stream.plan.run_at(job.epoch, position)
             alive(f"{run.name}, slots {run.first} to {run.stop - 1} of epoch {job.epoch}")
             for outcome in stream.run(job.epoch, run, job.categories):
                 alive(f"{run.name}, slots {outcome.slot} to {run.stop - 1} of epoch {job.epoch}")

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from ..errors import ExportError, RecipeError
 from ..recipe.recipe import Recipe
+from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
 from ..shards.manifest import WORK, tally_of
@@ -64,7 +65,7 @@ def export_part(
     limit: int | None = None,
     extend: bool = False,
     progress: Callable[[Tally], None] | None = None,
-    **making: Any,
+    **options: Unpack[SampleOptions],
 ) -> Tally:
     """Do the jobs of one part that are not done; they wait aside for ``finish_parts``. Arguments as for ``export``.
 
@@ -76,7 +77,7 @@ def export_part(
     Raises:
         ExportError, WorkerDiedError: as ``export``; also if this part is being done elsewhere.
     """
-    stream = PatchStream(limited(Recipe.load(recipe), limit), **making)
+    stream = PatchStream(limited(Recipe.load(recipe), limit), **options)
     folder, tally = Folder.of(out), Tally()
     if is_finished(folder, stream):
         return tally
@@ -98,7 +99,7 @@ def finish_parts(
     out: Location,
     *,
     limit: int | None = None,
-    **making: Any,
+    **options: Unpack[SampleOptions],
 ) -> Tally:
     """Put in place what the parts have made, and write the manifest. Decodes nothing.
 
@@ -108,7 +109,7 @@ def finish_parts(
     Raises:
         ExportError: if jobs are missing; says which, and of which part.
     """
-    stream = PatchStream(limited(Recipe.load(recipe), limit), **making)
+    stream = PatchStream(limited(Recipe.load(recipe), limit), **options)
     folder = Folder.of(out)
     if is_finished(folder, stream):
         return tally_of(folder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from ..recipe.recipe import Recipe
+from ..recipe.recipe import ResolvedRecipe
 from ..sampling.plan import Plan
 from ..sampling.tally import Tally
 from .job import Job
@@ -84,7 +84,9 @@ Watcher: TypeAlias = Callable[[Progress], None]
 class Watching:
     """Knows how far an export is, and tells its watchers. Goes round an executor, and is an export's ``progress``."""
 
-    def __init__(self, recipe: Recipe, begun: Tally, watchers: Iterable[Watcher], limit: int | None = None) -> None:
+    def __init__(
+        self, recipe: ResolvedRecipe, begun: Tally, watchers: Iterable[Watcher], limit: int | None = None
+    ) -> None:
         self.plan = Plan(recipe)
         self.expected = {name: min(count, limit or count) for name, count in _expected(recipe).items()}
         self.watchers = tuple(watchers)
@@ -135,15 +137,14 @@ class Watching:
         return Progress(seconds, self.tally, categories, movies, len(self.done), event)
 
     def _started(self, job: Job) -> Job:
-        order = self.plan.order(job.epoch)
-        self.running[job.index] = tuple(self.plan.runs[order[position]].name for position in job.positions)
+        self.running[job.index] = tuple(self.plan.run_at(job.epoch, position).name for position in job.positions)
         self.tell("start")
         return job
 
 
 @contextmanager
 def watching(
-    recipe: Recipe, begun: Tally, *watchers: Watcher, limit: int | None = None, log_json: Path | None = None
+    recipe: ResolvedRecipe, begun: Tally, *watchers: Watcher, limit: int | None = None, log_json: Path | None = None
 ) -> Iterator[Watching]:
     """Tell watchers how far an export is; write events as JSON lines if asked to.
 
@@ -175,10 +176,9 @@ def json_lines(file: TextIO) -> Watcher:
     return write
 
 
-def _expected(recipe: Recipe) -> dict[str, int]:
+def _expected(recipe: ResolvedRecipe) -> dict[str, int]:
     planned = Counter[str]()
     for movie in recipe.movies:
         for name, probability in movie.categories.items():
-            slots = movie.timestamps or recipe.sampling.timestamps_per_movie
-            planned[name] += round(probability * slots * recipe.sampling.crops_per_category)
+            planned[name] += round(probability * movie.slots * recipe.sampling.crops_per_category)
     return {name: category.target or planned[name] for name, category in recipe.categories.items()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from ..errors import ExportError, ShardError
 from ..recipe.recipe import Recipe
 from ..sampling.fingerprint import differing
+from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..shards.manifest import CLAIM, SIDECARS, identity, manifest_of
 from ..storage.folder import Folder, Location
@@ -23,7 +24,7 @@ def repair(
     *,
     recipe: str | Path | Recipe | None = None,
     workers: int = 1,
-    **making: Any,
+    **options: Unpack[SampleOptions],
 ) -> list[Problem]:
     """Export again the shards that ``verify`` found bad, and write the indexes anew; gives what is wrong after that.
 
@@ -34,7 +35,7 @@ def repair(
         problems: from ``verify``.
         recipe: one that says where the movies lie now; the folder's own when absent.
         workers: processes.
-        **making: ``degrade``, ``transform`` and ``curve``, if it was exported with some.
+        **options: ``degrade``, ``transform`` and ``curve``, if it was exported with some.
 
     Raises:
         ExportError: if the recipe, the movie files or callables are not those that it was made of; names what differs.
@@ -49,8 +50,8 @@ def repair(
             f"{folder}: {error}; without a manifest nothing says what it was made of. If it was only not finished, "
             "export again; else give the same recipe another folder"
         ) from None
-    making = {"output": made_of["output"], "gt": made_of["gt"], **making}
-    stream = PatchStream(recipe or own_recipe, **making)
+    options = {"output": made_of["output"], "gt": made_of["gt"], **options}
+    stream = PatchStream(recipe or own_recipe, **options)
     wanted = identity(stream)
     if keys := differing(made_of, wanted):
         what = ", ".join(f"{key} ({made_of.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
@@ -63,7 +64,7 @@ def repair(
             if name.removesuffix(".json") in bad:
                 folder.remove(name)  # first: a shard without it is not finished
                 folder.remove(f"{name.removesuffix('.json')}.tar")
-    export(stream.recipe, folder, workers=workers, **making)
+    export(stream.recipe, folder, workers=workers, **options)
     after = {shard["name"]: shard["sha256"] for shard in manifest_of(folder)["shards"]}
     others = [
         Problem(name, f"was made again with other bytes, sha256 {sha256} -> {after.get(name)}: other versions made it?")

@@ -14,9 +14,23 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import RecipeError
+from ..frames import Box
 from ..storage.folder import expanded
 from ..storage.remote import is_url
-from .settings import BUILT_IN_FORMATS, Accept, Category, Crop, Format, Movie, Name, Sampling, Section, Shards, Tonemap
+from .settings import (
+    BUILT_IN_FORMATS,
+    Accept,
+    Category,
+    Crop,
+    Format,
+    Movie,
+    Name,
+    ResolvedMovie,
+    Sampling,
+    Section,
+    Shards,
+    Tonemap,
+)
 
 
 class Recipe(Section):
@@ -131,13 +145,18 @@ class Recipe(Section):
         movies = tuple(movie.model_copy(update={"path": _rooted(movie.path, folder)}) for movie in recipe.movies)
         return recipe.model_copy(update={"movies": movies})
 
-    def resolved(self) -> Recipe:
+    def fitting_formats(self, category: str, area: Box) -> dict[str, float]:
+        """The formats of a category, with their weights, whose patches fit inside an active picture area."""
+        formats = self.all_formats
+        return {name: weight for name, weight in self.categories[category].formats.items() if formats[name].fits(area)}
+
+    def resolved(self) -> ResolvedRecipe:
         """The same recipe with globs expanded and every movie named.
 
         Raises:
             RecipeError: if a file does not exist, a glob matches nothing, or two movies have one name.
         """
-        found: dict[str, Movie] = {}
+        found: dict[str, ResolvedMovie] = {}
         for index, movie in enumerate(self.movies):
             for path in _matches(index, movie):
                 name = movie.name or slug(path)
@@ -146,8 +165,17 @@ class Recipe(Section):
                         f"movies.{index}: {path} and {found[name].path} are both named {name!r}; "
                         "give one of them another `name`"
                     )
-                found[name] = movie.model_copy(update={"path": path, "name": name})
-        return self.model_copy(update={"movies": tuple(found.values())})
+                slots = movie.timestamps or self.sampling.timestamps_per_movie
+                known = dict(movie) | {"path": path, "name": name, "slots": slots}
+                found[name] = ResolvedMovie.model_construct(movie.model_fields_set | {"name"}, **known)
+        fields = dict(self) | {"movies": tuple(found.values())}
+        return ResolvedRecipe.model_construct(self.model_fields_set, **fields)
+
+
+class ResolvedRecipe(Recipe):
+    """A recipe whose movies exist and are named: what a stream is made of."""
+
+    movies: tuple[ResolvedMovie, ...]
 
 
 def slug(path: str) -> str:

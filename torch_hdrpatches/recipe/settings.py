@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ..color.curves import PRESETS, CurveName
 from ..color.names import ACCEPTED, accepted_name
+from ..frames import Box
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
@@ -142,6 +143,10 @@ class Format(Section):
             raise ValueError(f"gt is {self.gt[0]}x{self.gt[1]}, expected multiples of scale {self.scale}")
         return self
 
+    def fits(self, area: Box) -> bool:
+        """Whether a ground-truth patch lies inside an active picture area as it is."""
+        return self.gt[0] <= area.height and self.gt[1] <= area.width
+
 
 BUILT_IN_FORMATS: Mapping[str, Format] = {
     "small_540": Format(gt=(540, 540)),
@@ -199,6 +204,13 @@ class Movie(Section):
             if field != "scan" and field not in ACCEPTED:
                 raise ValueError(f"unknown tag {field!r}, expected one of: {', '.join([*ACCEPTED, 'scan'])}")
         return {field: name if field == "scan" else accepted_name(field, name) for field, name in assume.items()}
+
+
+class ResolvedMovie(Movie):
+    """A movie whose file exists, with its name and its number of slots filled in."""
+
+    name: str
+    slots: int = Field(exclude=True)
 
 
 class Shards(Section):

@@ -148,9 +148,7 @@ def _mix(movies: Iterable[Facts]) -> dict[str, float]:
 
 
 def _fitting(facts: Facts) -> set[str]:
-    sizes = {name: BUILT_IN_FORMATS[name].gt for name in MIX}
-    area = facts.active
-    return {name for name, (height, width) in sizes.items() if height <= area.height and width <= area.width}
+    return {name for name in MIX if BUILT_IN_FORMATS[name].fits(facts.active)}
 
 
 def _patch(movies: Iterable[Facts]) -> int:

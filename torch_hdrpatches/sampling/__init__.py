@@ -13,7 +13,8 @@
 """
 
 from .sample import Sample
-from .stream import Outcome, PatchStream
+from .stream import PatchStream
+from .sweep import Outcome
 from .tally import Tally
 
 __all__ = ["Outcome", "PatchStream", "Sample", "Tally"]

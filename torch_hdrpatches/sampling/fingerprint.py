@@ -11,14 +11,14 @@ from typing import Any
 from ..recipe.recipe import Recipe
 from ..storage.range_file import opened, stamp_of
 from ..storage.remote import is_url
-from .cutter import SampleOptions
-from .sample import name_of
+from .sample import SampleOptions, name_of
 
 
-def identity_of(recipe: Recipe, making: SampleOptions) -> dict[str, Any]:
+def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
     """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
-    fields: dict[str, Any] = {"output": making.output, "gt": making.gt}
-    fields |= {name: name_of(getattr(making, name)) for name in ("degrade", "transform", "curve", "accept")}
+    fields: dict[str, Any] = {
+        name: value if isinstance(value, str) else name_of(value) for name, value in options.items()
+    }
     dump = recipe.model_dump(mode="json")
     # The order of movies and of their categories is the order of the stream.
     fields["movies"] = [[movie["name"], list(movie["categories"])] for movie in dump["movies"]]

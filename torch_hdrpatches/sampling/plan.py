@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
 from ..errors import MovieError
-from ..recipe.recipe import Recipe
-from ..recipe.settings import Movie
+from ..recipe.recipe import ResolvedRecipe
+from ..recipe.settings import ResolvedMovie
 from ..rng import rng_at, uniform_at
+
+Order: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 SLOTS_PER_RUN = 8
 """Neighbouring slots decoded in one sweep: long enough that the one pre-roll of a run does not matter."""
@@ -21,11 +24,9 @@ SLOTS_PER_RUN = 8
 class Slot:
     """One planned timestamp of a movie."""
 
-    movie: Movie
+    movie: ResolvedMovie
     index: int
-    """0 .. timestamps - 1, in time order."""
-    timestamps: int
-    """Slots of this movie."""
+    """0 .. movie.slots - 1, in time order."""
 
     def seconds(self, seed: int, epoch: int, jitter: float, duration: float) -> float:
         """Where in ``duration`` seconds of movie this slot sits; jitter moves it within its own slot only.
@@ -35,7 +36,7 @@ class Slot:
         """
         moved = jitter * uniform_at("jitter", seed, self.name, epoch, self.index) if jitter else 0.0
         stretches = _stretches(self.movie, duration)
-        return _seconds_at((self.index + moved) * _length(stretches) / self.timestamps, stretches)
+        return _seconds_at((self.index + moved) * _length(stretches) / self.movie.slots, stretches)
 
     def later(self, seconds: float, skip: float, duration: float) -> float:
         """The moment ``skip`` seconds after another one of this movie, round its end, in its stretches only."""
@@ -54,27 +55,26 @@ class Slot:
     @property
     def name(self) -> str:
         """The movie's name."""
-        return _name(self.movie)
+        return self.movie.name
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """Neighbouring slots of one movie: the unit that is dealt to workers, ranks and shards."""
 
-    movie: Movie
+    movie: ResolvedMovie
     first: int
     stop: int
-    timestamps: int
 
     @property
     def name(self) -> str:
         """The movie's name."""
-        return _name(self.movie)
+        return self.movie.name
 
     @property
     def slots(self) -> Iterator[Slot]:
         """The slots in time order."""
-        return (Slot(self.movie, index, self.timestamps) for index in range(self.first, self.stop))
+        return (Slot(self.movie, index) for index in range(self.first, self.stop))
 
 
 class Plan:
@@ -83,37 +83,58 @@ class Plan:
     Pure: two plans of equal recipes agree on everything, in any process.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: ResolvedRecipe) -> None:
         self.recipe = recipe
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
         """All runs, movie by movie in recipe order, in time order within a movie."""
         return tuple(
-            Run(movie, first, min(first + SLOTS_PER_RUN, timestamps), timestamps)
+            Run(movie, first, min(first + SLOTS_PER_RUN, movie.slots))
             for movie in self.recipe.movies
-            for timestamps in [movie.timestamps or self.recipe.sampling.timestamps_per_movie]
-            for first in range(0, timestamps, SLOTS_PER_RUN)
+            for first in range(0, movie.slots, SLOTS_PER_RUN)
         )
 
     def __len__(self) -> int:
         """Runs per epoch."""
         return len(self.runs)
 
-    def order(self, epoch: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def order(self, epoch: int) -> Order:
         """int64 (runs,): which run stands at each position of an epoch, a permutation addressed by seed and epoch."""
-        return rng_at("order", self.recipe.seed, epoch).permutation(len(self.runs))
+        return permutation(self.recipe.seed, epoch, len(self.runs))
+
+    def run_at(self, epoch: int, position: int) -> Run:
+        """The run at a position of an epoch."""
+        index: int = self.order(epoch)[position]
+        return self.runs[index]
+
+    def run_of(self, movie: str, slot: int) -> Run:
+        """The run that holds a slot of a movie.
+
+        Raises:
+            LookupError: if there is no such slot.
+        """
+        for run in self.runs:
+            if run.name == movie and run.first <= slot < run.stop:
+                return run
+        raise LookupError(f"no slot {slot} of movie {movie!r} in this recipe")
 
     def samples(self, epoch: int, positions: range) -> int:
         """Samples that the runs at these positions give if nothing is rejected."""
-        order, seed = self.order(epoch), self.recipe.seed
-        categories = sum(
-            len(slot.categories(seed, epoch)) for position in positions for slot in self.runs[order[position]].slots
-        )
-        return categories * self.recipe.sampling.crops_per_category
+        seed = self.recipe.seed
+        slots = (slot for position in positions for slot in self.run_at(epoch, position).slots)
+        return sum(len(slot.categories(seed, epoch)) for slot in slots) * self.recipe.sampling.crops_per_category
 
 
-def _stretches(movie: Movie, duration: float) -> tuple[tuple[float, float], ...]:
+@lru_cache(maxsize=4)
+def permutation(seed: int, epoch: int, count: int) -> Order:
+    """int64 (count,), read-only: the order of an epoch's items."""
+    order = rng_at("order", seed, epoch).permutation(count)
+    order.flags.writeable = False
+    return order
+
+
+def _stretches(movie: ResolvedMovie, duration: float) -> tuple[tuple[float, float], ...]:
     if movie.stretches is None:
         return ((0.0, duration),)
     inside = tuple((start, min(stop, duration)) for start, stop in movie.stretches if start < duration)
@@ -133,8 +154,3 @@ def _seconds_at(position: float, stretches: tuple[tuple[float, float], ...]) -> 
             return start + position
         position -= stop - start
     return stretches[-1][1]
-
-
-def _name(movie: Movie) -> str:
-    assert movie.name is not None, "plans are made of resolved recipes"
-    return movie.name

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from typing import Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, cast
 
 import numpy as np
 from torch import Tensor
 
+from ..color.curves import UserCurve
+from ..transforms.degrade import BI, Degrade
 from .measures import Measures
 
 Output: TypeAlias = Literal["sdr", "hdr", "both"]
@@ -55,6 +56,48 @@ class Sample(TypedDict):
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
 """Applied last, with a generator seeded by the sample's address."""
 
+Accept: TypeAlias = Callable[[Sample], bool]
+"""Whether a patch is good enough."""
+
+
+class SampleOptions(TypedDict, total=False):
+    """How a window becomes samples: what a caller chooses beside the recipe."""
+
+    output: Output
+    """``"sdr"``: tone-mapped uint8; ``"hdr"``: uint16 signal; ``"both"``. ``"sdr"`` when absent."""
+    gt: GroundTruth
+    """The ``"centre"`` frame, or the whole ``"sequence"``. ``"centre"`` when absent."""
+    degrade: Degrade | None
+    """Makes ``lq`` from the ground-truth frames; bicubic with antialiasing (``BI()``) when absent."""
+    transform: Transform | None
+    """``transform(sample, rng) -> sample``, applied last."""
+    curve: UserCurve | None
+    """A tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``UserCurve``."""
+    accept: Accept | None
+    """``accept(sample) -> bool``; a refused patch is drawn again elsewhere in its window, a few times."""
+
+
+DEFAULTS: SampleOptions = {
+    "output": "sdr",
+    "gt": "centre",
+    "degrade": BI(),
+    "transform": None,
+    "curve": None,
+    "accept": None,
+}
+
+
+def with_defaults(options: SampleOptions) -> SampleOptions:
+    """All six options, at their defaults where they are absent or None.
+
+    Raises:
+        TypeError: if there is no such option.
+    """
+    if unknown := options.keys() - DEFAULTS.keys():
+        raise TypeError(f"unknown option {sorted(unknown)[0]!r}, expected one of: {', '.join(DEFAULTS)}")
+    given = {name: value for name, value in options.items() if value is not None}
+    return cast(SampleOptions, DEFAULTS | given)
+
 
 def name_of(behaviour: object) -> str:
     """A name of a callable that is the same in every process: its path, or its repr without addresses in memory."""
@@ -67,9 +110,8 @@ def name_of(behaviour: object) -> str:
     return re.sub(r" at 0x[0-9a-f]+", "", repr(behaviour))
 
 
-@dataclass(frozen=True, slots=True)
-class SampleAddress:
-    """The address of a window, from which its random numbers come."""
+class SampleAddress(NamedTuple):
+    """Where a window stands in the stream. Its random numbers are drawn at this address."""
 
     movie: str
     epoch: int

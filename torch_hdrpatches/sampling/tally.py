@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from .stream import Outcome
+from .sweep import Outcome
 
 
 @dataclass(slots=True)
@@ -32,8 +32,8 @@ class Tally:
         self.slots += 1
         self.windows += outcome.windows
         self.samples.update((sample["category"], sample["format"], sample["movie"]) for sample in outcome.samples)
-        self.rejects.update((outcome.movie, reason) for reason in outcome.rejects)
-        self.rejects.update((outcome.movie, reason) for _, reason in outcome.refused)
+        refusals = (*outcome.rejects, *outcome.refused)
+        self.rejects.update((outcome.movie, reason) for _, reason in refusals)
 
     def __iadd__(self, other: Tally) -> Self:
         self.slots += other.slots

@@ -32,7 +32,7 @@ def shard_name(category: str, index: int) -> str:
 
 def identity(stream: PatchStream) -> dict[str, Any]:
     """Everything that the bytes of an export depend on."""
-    return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.making)}
+    return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.options)}
 
 
 def recipe_of(location: Location) -> Recipe:
@@ -114,7 +114,7 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
             "recipe_hash": recipe.hash,
             "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "movies": {str(movie.name): _movie(stream, str(movie.name), tally) for movie in recipe.movies},
+            "movies": {movie.name: _movie(stream, movie.name, tally) for movie in recipe.movies},
             "epochs": epochs,
             "milestones": {name: list(reached) for name, reached in milestones.items()},
             **summary_of(recipe, shards),
