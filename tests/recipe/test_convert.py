@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from torch_hdrpatches import HDRPatchDataset, Recipe, export
 from torch_hdrpatches.errors import RecipeError
 from torch_hdrpatches.recipe.convert import convert
-from torch_hdrpatches.sampling.plan import Plan
 
 KINDS = (
     {"master": 0.25, "universal": 0.75},
@@ -102,9 +100,10 @@ def test_116_movies_and_four_categories_come_over_without_loss(tmp_path):
 
 def test_slots_are_the_frame_limit_times_the_sum_of_weights(tmp_path):
     old = old_config()
-    slots = Counter(run.name for run in Plan(convert(written(tmp_path, old)).recipe).runs for _ in run.slots)
+    recipe = convert(written(tmp_path, old)).recipe
+    slots = [movie.timestamps or recipe.sampling.timestamps_per_movie for movie in recipe.movies]
     wanted = [round(3000 * sum(video["categories"].values())) for video in old["videos"]]
-    assert list(slots.values()) == wanted
+    assert slots == wanted
 
 
 def test_the_text_is_the_recipe_and_keeps_titles_and_weights(tmp_path):

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torch_hdrpatches import Recipe
+from torch_hdrpatches.recipe.recipe import ResolvedRecipe
 from torch_hdrpatches.sampling.plan import SLOTS_PER_RUN, Plan
 
 seeds = st.integers(0, 2**31)
@@ -15,11 +15,11 @@ seeds = st.integers(0, 2**31)
 
 def plan_of(*timestamps: int, seed: int = 0, probability: float = 1.0) -> Plan:
     movies = [
-        {"path": f"{n}.mkv", "name": f"m{n}", "categories": {"a": probability, "b": 1.0}, "timestamps": count}
+        {"path": f"{n}.mkv", "name": f"m{n}", "categories": {"a": probability, "b": 1.0}, "slots": count}
         for n, count in enumerate(timestamps)
     ]
     categories = {name: {"formats": {"small_540": 1}} for name in "ab"}
-    return Plan(Recipe.from_dict({"seed": seed, "categories": categories, "movies": movies}))
+    return Plan(ResolvedRecipe.model_validate({"seed": seed, "categories": categories, "movies": movies}))
 
 
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=5), seeds, st.integers(0, 1000))

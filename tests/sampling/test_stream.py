@@ -12,9 +12,10 @@ import torch
 from tests.helpers.samples import digest, signatures
 from torch_hdrpatches.errors import MovieError, MovieOpenError, RecipeError
 from torch_hdrpatches.frames import Box
+from torch_hdrpatches.probe import open_movie
 from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sampling import PatchStream
-from torch_hdrpatches.sampling.cutter import weighted_choice
+from torch_hdrpatches.sampling.cutter import Cutter, weighted_choice
 from torch_hdrpatches.sampling.geometry import random_box
 from torch_hdrpatches.testing.movie import read_number
 from torch_hdrpatches.video import MovieReader
@@ -100,7 +101,8 @@ def test_the_picture_is_the_frame_that_the_sample_names(recipe):
 def test_aligned_windows_begin_with_a_keyframe_and_come_once_per_keyframe(recipe):
     recipe["sampling"]["align"] = "keyframe"
     given = [outcome for outcome in outcomes(PatchStream(recipe)) if outcome.movie == "hlg"]
-    assert [outcome.rejects for outcome in given].count(("same_gop",)) == 8 - 3
+    reasons = [[reason for _, reason in outcome.rejects] for outcome in given]
+    assert reasons.count(["same_gop"]) == 8 - 3
     assert all(outcome.windows == (0 if outcome.rejects else 1) for outcome in given)
     centres = [round(sample["seconds"] * 24) for outcome in given for sample in outcome.samples[:1]]
     assert centres == [3, 27, 51], "keyframes are at 0, 24 and 48"
@@ -113,8 +115,17 @@ def test_cuts_are_retried_further_on_and_counted(recipe):
     retried = [outcome for outcome in given if outcome.rejects]
     assert retried, "this movie has cuts at slots"
     for outcome in retried:
-        assert set(outcome.rejects) == {"cut"}
+        assert {reason for _, reason in outcome.rejects} == {"cut"}
         assert outcome.samples[0]["attempt"] == len(outcome.rejects) == outcome.windows - 1
+
+
+def test_every_refused_window_is_told_with_the_moment_at_which_it_was_refused(recipe):
+    stream = PatchStream(recipe)
+    told = [reject for outcome in outcomes(stream) if outcome.movie == "pq" for reject in outcome.rejects]
+    facts = stream.facts("pq")
+    with open_movie(facts.path, facts=facts) as movie:
+        cutter = Cutter(stream.recipe, facts, stream.options)
+        assert [cutter.stability(movie.window(seconds, 7)).reason for seconds, _ in told] == ["cut"] * len(told) != []
 
 
 def test_crops_lie_inside_the_picture_and_outside_the_bars(recipe):

@@ -1,4 +1,4 @@
-"""Recipes from the old generator's ``generator_config.json``: every setting is mapped, or said not to apply and why."""
+"""Recipes from the old generator's ``generator_config.json``, with a note on what became of each setting."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from typing import Any
 from ..errors import RecipeError
 from .recipe import Recipe, slug
 from .settings import BUILT_IN_FORMATS
-from .toml import toml_key, toml_value
+from .toml import toml_text
 
 SETTINGS = {
     "scene_diff_threshold": "max_scene_change",
     "max_retry_attempts": "max_attempts",
     "retry_skip_seconds": "retry_skip",
 }
-"""Old settings that have one of ``[sampling]`` for them, with the same unit."""
+"""Old settings to settings of ``[sampling]`` with the same unit."""
 
 NOT_APPLICABLE = {
     "max_workers": "give it to the command: hdrpatches export RECIPE OUT --workers {value}",
     "workers": "give it to the command: hdrpatches export RECIPE OUT --workers {value}",
     "output_base_dir": "give it to the command: hdrpatches export RECIPE {value}",
-    "temp_dir": "nothing is written beside the shards",
-    "status_file": "an export knows from its finished shards where to go on",
+    "temp_dir": "no temporary files are written outside of the output folder",
+    "status_file": "an export resumes from its finished shards",
     "min_file_size": "shards carry checksums; [accept] entropy or sharpness refuses flat patches",
     "val_percent": "hdrpatches split RECIPE --share SHARE makes recipes without a shared shot",
 }
-"""Old settings that no recipe has, and what does their work."""
+"""Old settings that a recipe does not have, and what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A recipe, its text with the old names as comments, and what became of every setting."""
+    """A recipe, its TOML text, and what became of every old setting."""
 
     recipe: Recipe
     text: str
@@ -59,7 +59,7 @@ def convert(source: str | Path) -> Converted:
     """Read the old generator's JSON.
 
     Raises:
-        RecipeError: if the file cannot be read, has another shape, or says something that cannot be meant.
+        RecipeError: if the file cannot be read, is not such a configuration, or has invalid values.
     """
     path = Path(source)
     try:
@@ -75,7 +75,7 @@ def convert(source: str | Path) -> Converted:
         )
     try:
         conversion = _Conversion(old)
-        recipe = Recipe.from_dict(conversion.fields(), source=str(path))
+        recipe = Recipe.from_dict(conversion.fields, source=str(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, RecipeError):
             raise
@@ -84,38 +84,28 @@ def convert(source: str | Path) -> Converted:
 
 
 class _Conversion:
-    """One old configuration on its way; the notes grow as its parts are read."""
+    """The conversion of one configuration; collects notes while its parts are read."""
 
     def __init__(self, old: Mapping[str, Any]) -> None:
         self.old = old
         self.notes: list[Note] = []
         self.formats: dict[str, dict[str, Any]] = {}
-        self.sampling = self._sampling(old["base_settings"])
-        self.categories = {self._name(name): self._category(name) for name in old["format_config"]}
-        self.movies = list(self._movies())
+        self.titles: list[str] = []
+        self.fields: dict[str, Any] = {
+            "sampling": self._sampling(old["base_settings"]),
+            "formats": self.formats,
+            "categories": {self._name(name): self._category(name) for name in old["format_config"]},
+            "movies": list(self._movies()),
+        }
         self._rest()
 
-    def fields(self) -> dict[str, Any]:
-        """The recipe as a mapping."""
-        movies = [{key: value for key, value in movie.items() if key != "comment"} for movie in self.movies]
-        return {"sampling": self.sampling, "formats": self.formats, "categories": self.categories, "movies": movies}
-
     def text(self) -> str:
-        """The recipe as TOML."""
-        return "\n".join(self._lines()) + "\n"
-
-    def _lines(self) -> Iterator[str]:
-        yield from ("# Converted from the old generator's configuration.", "seed = 0", "", "[sampling]")
-        yield from (f"{name} = {toml_value(value)}" for name, value in self.sampling.items())
-        yield from ("", "[tonemap]                       # what the old ffmpeg command did", 'curve = "mobius"')
-        yield from ("reference_white = 100.0", "desat = 2.0")
-        for table, entries in (("formats", self.formats), ("categories", self.categories)):
-            for name, settings in entries.items():
-                yield from ("", f"[{table}.{toml_key(name)}]")
-                yield from (f"{key} = {toml_value(value)}" for key, value in settings.items())
-        for movie in self.movies:
-            yield from ("", f"[[movies]]  # {movie['comment']}")
-            yield from (f"{key} = {toml_value(value)}" for key, value in movie.items() if key != "comment")
+        """The recipe as TOML, with the old titles and weights as comments."""
+        comments = {f"movies.{index}": title for index, title in enumerate(self.titles)}
+        comments[""] = "Converted from the old generator's configuration."
+        comments["tonemap"] = "what the old ffmpeg command did"
+        tonemap = {"curve": "mobius", "reference_white": 100.0, "desat": 2.0}
+        return toml_text({"seed": 0, "sampling": self.fields["sampling"], "tonemap": tonemap, **self.fields}, comments)
 
     def _note(self, setting: str, value: object, became: str, *, applies: bool = True) -> None:
         self.notes.append(Note(setting, value if isinstance(value, str) else json.dumps(value), became, applies))
@@ -131,7 +121,7 @@ class _Conversion:
                 became = f"sampling.{SETTINGS[name]} = {value}"
                 if name == "scene_diff_threshold":
                     sampling["stability"] = "first_to_last"
-                    became += ', with stability = "first_to_last"; without both, every step of a window is looked at'
+                    became += ', with stability = "first_to_last"; without both, neighbouring frames are compared'
                 self._note(f"base_settings.{name}", value, became)
             elif name == "lr_versions":
                 sampling["frames"] = frames = max(int(re.sub(r"\D", "", version)) for version in value)
@@ -157,12 +147,12 @@ class _Conversion:
         return {"target": target, "formats": weights} if target else {"formats": weights}
 
     def _format(self, category: str, name: str, spec: Mapping[str, Any]) -> str:
-        """The new name of a format; its sizes are width, height in the old file."""
+        """The new name of a format. Sizes are width, height in the old file."""
         width, height = spec["gt_size"]
         built_in, own, note = BUILT_IN_FORMATS.get(name), self._name(name), ""
         if built_in and (height, width) == built_in.gt[::-1] != built_in.gt:
-            # Some files of that shape have height first; the name says which is meant.
-            (height, width), note = built_in.gt, "; written height first, known by its name"
+            # Some configurations have the height first; the name of the format tells.
+            (height, width), note = built_in.gt, "; written height first, as the format's name tells"
         scale = round(sum(spec["gt_size"]) / sum(spec["lr_size"])) if "lr_size" in spec else 3
         size = {"gt": [height, width], "scale": scale}
         if not (built_in and (height, width, scale) == (*built_in.gt, built_in.scale)):
@@ -189,13 +179,14 @@ class _Conversion:
             # A sum of weights like 0.7 + 0.1 + 0.2 misses 1 by a rounding error.
             slots = int(limit * sum(weights.values()) + 1e-6)
             shares = ", ".join(f"{category} {weight:g}" for category, weight in weights.items())
-            movie = {"comment": f"{title}: {shares}", "path": video["path"], "name": name}
+            self.titles.append(f"{title}: {shares}")
+            movie: dict[str, Any] = {"path": video["path"], "name": name}
             movie["categories"] = [self._name(category) for category in weights]
             if slots != limit:
                 movie["timestamps"] = slots
             self._note(where, weights, f"{slots} slots, each giving {', '.join(movie['categories'])}")
             for key in video.keys() - {"name", "path", "categories"}:
-                why = "movies are visited in an addressed order, all of them evenly" if key == "priority" else ""
+                why = "movies are sampled evenly, in an order that depends on the seed" if key == "priority" else ""
                 self._unused(f"{where}.{key}", video[key], why)
             yield movie
 
@@ -209,7 +200,7 @@ class _Conversion:
 
     def _unused(self, setting: str, value: object, why: str = "") -> None:
         last = setting.rsplit(".", 1)[-1]
-        why = why or ("a comment" if last.startswith("_") else NOT_APPLICABLE.get(last, "unknown; not carried over"))
+        why = why or ("a comment" if last.startswith("_") else NOT_APPLICABLE.get(last, "unknown; left out"))
         self._note(setting, value, why.format(value=value), applies=False)
 
     @staticmethod

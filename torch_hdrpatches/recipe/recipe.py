@@ -1,4 +1,4 @@
-"""What a user writes down: the recipe, validated, and nothing that is not in it."""
+"""The recipe: everything that a user writes down, loaded and validated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .settings import (
 
 
 class Recipe(Section):
-    """Everything that decides what is sampled. Two equal recipes give the same bytes."""
+    """All settings of a stream. Equal recipes give equal samples."""
 
     seed: int = 0
     sampling: Sampling = Sampling()
@@ -43,7 +43,7 @@ class Recipe(Section):
     accept: Accept = Accept()
     shards: Shards = Shards()
     formats: dict[Name, Format] = Field(default_factory=dict)
-    """Your own formats, beside the five that are built in."""
+    """Your own formats, besides the five built-in ones."""
     categories: dict[Name, Category] = Field(min_length=1)
     movies: tuple[Movie, ...] = Field(min_length=1)
 
@@ -75,12 +75,12 @@ class Recipe(Section):
 
     @property
     def all_formats(self) -> dict[str, Format]:
-        """The built-in formats and the recipe's own, which win."""
+        """The built-in formats and the recipe's own, which take precedence."""
         return {**BUILT_IN_FORMATS, **self.formats}
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits over all that decides what is sampled; a named movie may lie anywhere."""
+        """Sixteen hex digits over all settings; the paths of named movies do not count."""
         fields = self.model_dump(mode="json")
         for movie in fields["movies"]:
             if movie["name"]:
@@ -97,7 +97,7 @@ class Recipe(Section):
         category: str = "all",
         **fields: Any,
     ) -> Recipe:
-        """A recipe without a file: these movies, one category, one built-in format; other fields as in the file."""
+        """A recipe without a file, with one category of one built-in format; other fields as in a file."""
         paths = [movies] if isinstance(movies, (str, Path)) else movies
         return cls.from_dict(
             {
@@ -109,22 +109,22 @@ class Recipe(Section):
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], *, source: str = "recipe") -> Recipe:
-        """Validate a mapping; every complaint names its field.
+        """Validate a mapping.
 
         Raises:
-            RecipeError: with one line per field that is wrong.
+            RecipeError: with one line per invalid field.
         """
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise RecipeError("\n".join(f"{source}: {line}" for line in _complaints(error))) from None
+            raise RecipeError("\n".join(f"{source}: {line}" for line in _messages(error))) from None
 
     @classmethod
     def load(cls, source: str | Path | Mapping[str, Any] | Recipe) -> Recipe:
-        """A recipe from a TOML or JSON file, a mapping, or a recipe. Relative movie paths count from the file's folder.
+        """A recipe from a TOML or JSON file, a mapping, or a recipe. Movie paths are relative to the file's folder.
 
         Raises:
-            RecipeError: if the file cannot be read or says something that cannot be meant.
+            RecipeError: if the file cannot be read, or the recipe is invalid.
         """
         if isinstance(source, Recipe):
             return source
@@ -154,7 +154,7 @@ class Recipe(Section):
         """The same recipe with globs expanded and every movie named.
 
         Raises:
-            RecipeError: if a file does not exist, a glob matches nothing, or two movies have one name.
+            RecipeError: if a file does not exist, a glob matches no file, or two movies have the same name.
         """
         found: dict[str, ResolvedMovie] = {}
         for index, movie in enumerate(self.movies):
@@ -173,13 +173,13 @@ class Recipe(Section):
 
 
 class ResolvedRecipe(Recipe):
-    """A recipe whose movies exist and are named: what a stream is made of."""
+    """A recipe whose movies are files that exist, with names and numbers of slots."""
 
     movies: tuple[ResolvedMovie, ...]
 
 
 def slug(path: str) -> str:
-    """A movie's name made from its file name: ``Dune (2021).mkv`` becomes ``dune-2021``."""
+    """A movie name from a file name: ``Dune (2021).mkv`` becomes ``dune-2021``."""
     stem = path.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
     return re.sub(r"[^a-z0-9_]+", "-", stem.lower()).strip("-")[:40] or "movie"
 
@@ -196,11 +196,13 @@ def _matches(index: int, movie: Movie) -> list[str]:
     matches = expanded(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     if not matches:
         raise RecipeError(
-            f"movies.{index}.path: no such file: {path}; correct the path (relative ones count from the recipe's "
+            f"movies.{index}.path: no such file: {path}; correct the path (relative paths start at the recipe's "
             "folder) or remove this entry"
         )
     if len(matches) > 1 and movie.name:
-        raise RecipeError(f"movies.{index}.name: {path} matches {len(matches)} files, one name cannot serve them all")
+        raise RecipeError(
+            f"movies.{index}.name: {path} matches {len(matches)} files; remove `name`"
+        )
     return matches
 
 
@@ -208,7 +210,7 @@ def _one_of(names: Mapping[str, object]) -> str:
     return "expected one of: " + ", ".join(sorted(names))
 
 
-def _complaints(error: ValidationError) -> list[str]:
+def _messages(error: ValidationError) -> list[str]:
     lines = []
     for detail in error.errors(include_url=False):
         field = ".".join(str(part) for part in detail["loc"])

@@ -1,4 +1,4 @@
-"""The sections of a recipe: every setting, what it means, and what it may be."""
+"""The sections of a recipe: every setting with its meaning and limits."""
 
 from __future__ import annotations
 
@@ -16,46 +16,47 @@ from ..frames import Box
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
 
-Kind: TypeAlias = Literal["cut", "flash", "black", "flat", "fade", "frozen"]
+Instability: TypeAlias = Literal["cut", "flash", "black", "flat", "fade", "frozen"]
 
 Measure: TypeAlias = Literal["steps", "first_to_last"]
 
 
 class Section(BaseModel):
-    """Frozen, and refuses what it does not know."""
+    """Base of all sections: immutable, and refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Sampling(Section):
-    """Which moments of a movie are looked at."""
+    """Which moments of a movie are sampled, and which windows are refused."""
 
     timestamps_per_movie: int = Field(3000, ge=1)
     """Evenly spaced slots of a movie; ``movies.timestamps`` overrides it for one movie."""
     jitter: float = Field(0.0, ge=0, le=1)
-    """0: slot k sits at k × duration / n in every epoch; 1: anywhere in its slot, anew per epoch."""
+    """0: slot k of n is at k × duration / n in every epoch; 1: anywhere within its slot, different in every epoch."""
     align: Literal["none", "keyframe"] = "none"
-    """``"keyframe"``: a slot's window begins with the keyframe at or before it, which costs no pre-roll; a slot whose
-    keyframe another slot has already is refused as ``same_gop``. Biased: only pictures next to a keyframe are seen, at
-    most one window per keyframe and epoch."""
+    """``"keyframe"``: a slot's window begins with the keyframe at or before it, so that no other frames have to be
+    decoded first. If the slot before has the same keyframe, the slot is refused as ``same_gop``. Biased: only frames
+    right after a keyframe are sampled, at most one window per keyframe and epoch."""
     frames: int = Field(7, ge=1)
-    """Consecutive frames of a window; odd, so that one of them is the centre."""
+    """Consecutive frames of a window; odd, so that there is a centre frame."""
     frame_size: tuple[int, int] | Literal["native"] = (1920, 1080)
-    """Width, height of the working size: larger sources are scaled to fit inside, aspect kept (portrait pictures
-    into the frame turned upright); ``"native"``: as decoded."""
+    """Width, height of the working size: larger movies are scaled down to fit inside, keeping their aspect ratio
+    (portrait movies into the size turned upright). ``"native"``: as decoded."""
     crop_black_bars: bool = True
-    """Keep crops inside the active picture."""
+    """Keep crops inside the picture area, without black bars."""
     crops_per_category: int = Field(1, ge=1, le=64)
-    """Samples that a category draws from one window: more crops from one decode, from the same moment."""
+    """Samples per category and window: more crops of the same moment for one decode."""
     max_attempts: int = Field(10, ge=1)
-    """Windows tried per slot before it is given up."""
+    """Windows that are tried for one slot before it is given up."""
     retry_skip: float = Field(2.0, gt=0)
-    """Seconds from a refused window to the next attempt; near is cheap, that stretch is being decoded anyway."""
+    """Seconds from a refused window to the next attempt. Short skips are fast, as those frames are decoded anyway."""
     stability: Measure = "steps"
-    """How a window is judged: ``"steps"`` looks at every step for cuts, flashes, fades, repeated, black and flat
-    pictures; ``"first_to_last"`` compares the first with the last picture only, as the old system did."""
-    tolerate: tuple[Kind, ...] = ()
-    """What ``"steps"`` lets pass, e.g. ``["frozen"]`` for films drawn on twos."""
+    """How unstable windows are found: ``"steps"`` compares all neighbouring frames, and finds cuts, flashes, fades,
+    repeated, black and flat frames; ``"first_to_last"`` compares only the first with the last frame, as the old
+    generator did."""
+    tolerate: tuple[Instability, ...] = ()
+    """What ``"steps"`` does not refuse, e.g. ``["frozen"]`` for films drawn on twos."""
     max_scene_change: float = Field(45.0, gt=0)
     """``"first_to_last"`` refuses a window above this mean absolute luma difference, in 8-bit SDR codes."""
     max_consecutive_rejects: int = Field(1000, ge=1)
@@ -64,27 +65,27 @@ class Sampling(Section):
     @model_validator(mode="after")
     def _odd(self) -> Self:
         if self.frames % 2 == 0:
-            raise ValueError(f"frames is {self.frames}, expected an odd number: a window has a centre")
+            raise ValueError(f"frames is {self.frames}, expected an odd number, so that there is a centre frame")
         return self
 
 
 class Tonemap(Section):
-    """How HDR light becomes SDR codes; one static curve per movie."""
+    """How HDR light becomes SDR codes, with one static curve per movie."""
 
     curve: CurveName = "mobius"
     reference_white: float = Field(100.0, ge=1, le=10000)
-    """cd/m2 that becomes 1.0 before the curve: 100 as in the old chain, 203 after BT.2408."""
+    """cd/m2 that becomes 1.0 before the curve: 100 as in FFmpeg's filters, 203 as in BT.2408."""
     peak: Annotated[float, Field(ge=1, le=10000)] | Literal["auto"] = "auto"
-    """cd/m2 that the curve brings to SDR white; ``"auto"``: MaxCLL, else mastering peak, else 1000."""
+    """cd/m2 that the curve maps to SDR white; ``"auto"``: MaxCLL, else the mastering peak, else 1000."""
     desat: float = Field(2.0, ge=0)
     """Luminance, in units of reference white, above which colours are desaturated; 0: never."""
     hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
-    """HLG display rendering: per channel as zscale does by default, or on luminance as BT.2100 has it."""
+    """HLG display rendering (OOTF): per channel as zscale does by default, or on luminance as in BT.2100."""
 
     @model_validator(mode="before")
     @classmethod
     def _preset(cls, fields: Any) -> Any:
-        """``preset = "bt2408"`` stands for its settings; a key beside it wins."""
+        """``preset = "bt2408"`` sets all keys of this section; keys that are given as well take precedence."""
         if not isinstance(fields, dict) or "preset" not in fields:
             return fields
         own = {name: value for name, value in fields.items() if name != "preset"}
@@ -94,17 +95,17 @@ class Tonemap(Section):
 
 
 class Crop(Section):
-    """Where a patch is cut."""
+    """Where patches are cut."""
 
     candidates: int = Field(1, ge=1, le=64)
-    """Take the most detailed of this many random boxes; 1 is plain random."""
+    """Take the most detailed of this many random boxes; 1: purely random."""
 
 
 Bounds = tuple[float, float]
 
 
 class Accept(Section):
-    """Measures that a patch must have; a refused patch is drawn again elsewhere in the same window."""
+    """Limits on the measures of a patch; a refused patch is drawn again elsewhere in the same window."""
 
     entropy: float | Bounds | None = None
     """Bits per pixel, 0 to 8: at least this much, or between two bounds."""
@@ -135,7 +136,7 @@ class Format(Section):
     gt: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     """Height, width of the ground truth in pixels; both divisible by ``scale``."""
     scale: int = Field(3, ge=1)
-    """``lq`` is this many times smaller."""
+    """``lq`` is this many times smaller than ``gt``, in height and in width."""
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -161,9 +162,9 @@ class Category(Section):
     """A named set of samples with its own mix of formats."""
 
     formats: dict[str, Annotated[float, Field(gt=0)]] = Field(min_length=1)
-    """Format name to weight; weights need not sum to one."""
+    """Format name to weight; the weights need not sum to 1."""
     target: int | None = Field(None, ge=1)
-    """Samples after which an export has enough of this category."""
+    """An export stops at this many samples of the category."""
 
 
 def _probabilities(value: object) -> object:
@@ -171,21 +172,21 @@ def _probabilities(value: object) -> object:
 
 
 class Movie(Section):
-    """A video file, the categories it gives, and what to assume where it says nothing."""
+    """A video file, the categories it is sampled for, and what to assume where its tags are missing."""
 
     path: str
     """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens."""
     name: str | None = Field(None, pattern=r"^[a-z0-9_-]+$", max_length=40)
-    """Unique; made from the file name when absent."""
+    """Unique name; made from the file name when absent."""
     categories: Annotated[dict[str, Probability], BeforeValidator(_probabilities)] = Field(min_length=1)
-    """Names, or name to the probability that a slot gives this category."""
+    """A list of names, or a table of names to the probability that a slot is sampled for the category."""
     timestamps: int | None = Field(None, ge=1)
-    """Slots of this movie instead of ``sampling.timestamps_per_movie``."""
+    """Number of slots of this movie, instead of ``sampling.timestamps_per_movie``."""
     stretches: tuple[tuple[Annotated[float, Field(ge=0)], float], ...] | None = Field(None, min_length=1)
-    """Parts of the movie that slots are spread over, [start, stop] in seconds, in order; all of it when absent."""
+    """Parts of the movie to sample, as [start, stop] in seconds, in order; the whole movie when absent."""
     assume: dict[str, str] = Field(default_factory=dict)
-    """``transfer``, ``primaries``, ``matrix``, ``range`` or ``chroma_location`` for files that do not say; what a file
-    does say wins. ``scan = "progressive"`` for files that are wrongly flagged as interlaced."""
+    """``transfer``, ``primaries``, ``matrix``, ``range`` or ``chroma_location`` of a file that lacks these tags; tags
+    in the file take precedence. ``scan = "progressive"`` for a file that is wrongly flagged as interlaced."""
 
     @field_validator("stretches")
     @classmethod
@@ -214,9 +215,9 @@ class ResolvedMovie(Movie):
 
 
 class Shards(Section):
-    """How an export is cut into files."""
+    """How an export is divided into files."""
 
     runs: int = Field(32, ge=1)
-    """Runs of neighbouring slots per shard: the unit of work, of resume, and of loss at an interruption."""
-    codec: Literal["png", "webp", "jxl", "qoi", "npy"] = "png"
-    """How pictures are stored; all are lossless."""
+    """Runs of eight neighbouring slots per shard. An interruption loses the shards that are not finished."""
+    codec: Literal["png", "webp", "jxl", "npy"] = "png"
+    """Image format in the shards; all are lossless."""

@@ -1,4 +1,4 @@
-"""A first recipe for movies that nobody has written one for: what is there, what it is, and what cannot be used."""
+"""A commented first recipe for given files and folders, and which of them cannot be used."""
 
 from __future__ import annotations
 
@@ -7,49 +7,50 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import MovieError, NoSamplesError, RecipeError
 from ..probe.facts_cache import known_facts
 from ..video.facts import Facts
 from .recipe import slug
 from .settings import BUILT_IN_FORMATS, Sampling
-from .toml import toml_value
+from .toml import toml_text
 
 SUFFIXES = {
     *(".mkv", ".mp4", ".mov", ".m4v", ".webm", ".ts", ".m2ts", ".mts", ".avi", ".mpg", ".mpeg", ".wmv", ".mxf", ".ivf"),
     *(".265", ".h265", ".hevc", ".264", ".h264", ".obu"),
 }
-"""What counts as a movie in a folder; a file that is named is looked at in any case."""
-FRAMES_PER_SLOT = 58
-"""As dense as 3,000 slots are in a film of two hours."""
+"""Suffixes of the files that are taken from folders. Files that are named one by one may have any suffix."""
+FRAMES_PER_SLOT, MOST_SLOTS = 58, 3000
+"""The density of 3,000 slots in a film of two hours, and the most slots of one movie."""
 FRAMES = Sampling().frames
 SMALLEST = 96
-"""Pixels: a picture that is lower or narrower than this is not worth sampling."""
+"""Pixels; a movie whose picture area is lower or narrower is left out."""
 MIX = {"small_540": 0.5, "medium_169": 0.35, "large_720": 0.15}
-"""Formats of the starter recipe and their weights, as far as the movies are large enough."""
+"""Formats of the starter recipe and their weights, where the movies are large enough for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """A recipe's text, and what it was made of."""
+    """The text of a recipe, and the movies that it was made from."""
 
     text: str
     used: dict[str, Facts]
-    """Path to what the movie is."""
+    """Path to what is known of the movie."""
     refused: dict[str, str]
-    """Path to why it cannot be used and what would help."""
+    """Path to the reason why the movie cannot be used, and what would help."""
 
 
 def starter(places: Iterable[str | Path], folder: str | Path = ".") -> Starter:
     """A commented recipe for these files and folders; categories are named after folders.
 
     Args:
-        places: files, and folders that are searched with all folders below them.
-        folder: where the recipe will lie; paths in it count from there.
+        places: files, and folders, which are searched recursively.
+        folder: where the recipe will be saved; its paths are relative to it.
 
     Raises:
         RecipeError: if a place does not exist.
-        NoSamplesError: if no movie can be used; says why.
+        NoSamplesError: if no movie can be used, with the reasons.
     """
     used: dict[str, Facts] = {}
     categories: dict[str, str] = {}
@@ -66,21 +67,20 @@ def starter(places: Iterable[str | Path], folder: str | Path = ".") -> Starter:
             used[str(path)], categories[str(path)] = facts, category
     if not used:
         reasons = "\n".join(f"{path}: {why}" for path, why in refused.items())
-        raise NoSamplesError(f"no movie here can be used\n{reasons}" if reasons else "there is no movie here")
-    text = "\n".join(_lines(used, categories, refused, Path(folder))) + "\n"
-    return Starter(text, used, refused)
+        raise NoSamplesError(f"none of the movies can be used:\n{reasons}" if reasons else "no movie found")
+    return Starter(_text(used, categories, refused, Path(folder)), used, refused)
 
 
 def _too_little(facts: Facts) -> str:
     if min(facts.active.height, facts.active.width) < SMALLEST:
-        return f"its picture of {facts.active.width}x{facts.active.height} is too small for patches"
+        return f"its picture area of {facts.active.width}x{facts.active.height} is too small for patches"
     if 0 < facts.duration * facts.fps < FRAMES - 0.5:
         return f"has {facts.duration * facts.fps:.0f} frames, a window has {FRAMES}"
     return ""
 
 
 def _movies(places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    """Files and their categories: the folder below the searched one, or the searched one itself; "all" without one."""
+    """Files and their categories: the first folder below the searched one, else that one; ``all`` for single files."""
     seen = set[Path]()
     for place in places:
         if not place.exists():
@@ -94,54 +94,52 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
                 yield path, re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:24] or "all"
 
 
-def _lines(
-    used: Mapping[str, Facts], categories: Mapping[str, str], refused: Mapping[str, str], folder: Path
-) -> Iterator[str]:
-    yield from (
-        "# Every key is optional but categories and movies; docs/recipe.md explains them all.",
-        "# See what comes of it, before anything is exported:  hdrpatches plan THIS  and  hdrpatches preview THIS",
-        "seed = 0",
-        "",
-        "[sampling]",
-        "timestamps_per_movie = 3000     # evenly spaced moments; shorter movies get fewer below",
-        'stability = "steps"             # refuse windows with cuts, flashes, fades, repeated, black or flat pictures',
-        "",
-        "[tonemap]",
-        'curve = "mobius"                # or hable, reinhard, bt2390, bt2446a, gamma, clip, linear, none',
-        "",
-    )
+def _text(used: Mapping[str, Facts], categories: Mapping[str, str], refused: Mapping[str, str], folder: Path) -> str:
+    comments = {
+        "": "All keys are optional except categories and movies; docs/recipe.md explains them.\n"
+        "See what this recipe gives before you export:  hdrpatches plan THIS  and  hdrpatches preview THIS",
+        "sampling.timestamps_per_movie": "evenly spaced moments; shorter movies have fewer, see below",
+        "sampling.stability": "refuse windows with cuts, flashes, fades, repeated, black or flat frames",
+        "tonemap.curve": "or hable, reinhard, bt2390, bt2446a, gamma, clip, linear, none",
+        "formats.patch.gt": "height, width; lq is 3 times smaller",
+    }
     patch = _patch(used.values())
-    if patch:
-        yield from (
-            "[formats.patch]",
-            f"gt = {[patch, patch]}                 # height, width; lq is 3 times smaller",
-            "",
-        )
+    fields: dict[str, Any] = {
+        "seed": 0,
+        "sampling": {"timestamps_per_movie": MOST_SLOTS, "stability": "steps"},
+        "tonemap": {"curve": "mobius"},
+        **({"formats": {"patch": {"gt": [patch, patch]}}} if patch else {}),
+        "categories": {},
+        "movies": [],
+    }
     for category in dict.fromkeys(categories.values()):
-        yield from (
-            f"[categories.{category}]",
-            "# target = 10000                # stop at this many samples; without it, one pass over all moments",
-            f"formats = {toml_value(_mix([facts for path, facts in used.items() if categories[path] == category]))}",
-            "",
+        of_category = [facts for path, facts in used.items() if categories[path] == category]
+        fields["categories"][category] = {"formats": _mix(of_category)}
+        comments[f"categories.{category}"] = (
+            "target = 10000    # stop at this many samples; without a target, all moments are sampled once"
         )
     names = _unique_names(used)
-    for path, facts in used.items():
-        yield from ("[[movies]]", *(f"# {line}" for line in _described(facts)))
-        yield f"path = {toml_value(os.path.relpath(path, folder))}"
-        if names[path] != slug(path):
-            yield f"name = {toml_value(names[path])}"
-        yield f"categories = {toml_value([categories[path]])}"
-        if (slots := max(8, round(facts.duration * facts.fps / FRAMES_PER_SLOT))) < 3000:
-            yield f"timestamps = {slots}"
-        yield ""
-    if refused:
-        yield "# Left out:"
-        for path, why in refused.items():
-            yield from (f"#   {path}", f"#     {why}")
+    for index, (path, facts) in enumerate(used.items()):
+        slots = max(8, round(facts.duration * facts.fps / FRAMES_PER_SLOT))
+        fields["movies"].append(
+            {
+                "path": os.path.relpath(path, folder),
+                "name": names[path] if names[path] != slug(path) else None,
+                "categories": [categories[path]],
+                "timestamps": slots if slots < MOST_SLOTS else None,
+            }
+        )
+        comments[f"movies.{index}"] = "\n".join(_described(facts))
+    left_out = [
+        line
+        for path, why in refused.items()
+        for line in (f"#   {path}", *(f"#     {part}" for part in why.splitlines()))
+    ]
+    return toml_text(fields, comments) + "\n".join(["# Left out:", *left_out, ""] if left_out else [])
 
 
 def _mix(movies: Iterable[Facts]) -> dict[str, float]:
-    """Formats and weights such that every one of these movies gives something."""
+    """Formats and weights, of which at least one fits each of these movies."""
     fitting = [_fitting(facts) for facts in movies]
     mix = {name: share for name, share in MIX.items() if any(name in names for names in fitting)}
     return mix if all(fitting) else {"patch": 0.5, **mix}
@@ -152,7 +150,7 @@ def _fitting(facts: Facts) -> set[str]:
 
 
 def _patch(movies: Iterable[Facts]) -> int:
-    """Side of a format for the movies that no built-in one fits; 0 if there are none."""
+    """Height and width of a square format for the movies that are too small for all others; 0 if none is."""
     small = [min(facts.active.height, facts.active.width) for facts in movies if not _fitting(facts)]
     return min(small) * 3 // 4 // 6 * 6 if small else 0
 
@@ -173,5 +171,5 @@ def _described(facts: Facts) -> Iterator[str]:
     size = f"{facts.width}x{facts.height}, {facts.duration:.1f} s"
     yield f"{size}, {facts.bits} bit {tags.transfer} {tags.primaries}{light}"
     if (active.height, active.width) != (facts.height, facts.width):
-        yield f"black bars: the picture is {active.width}x{active.height}"
+        yield f"has black bars: the picture area is {active.width}x{active.height}"
     yield from facts.warnings

@@ -1,55 +1,76 @@
-"""Recipes as TOML text: the standard library reads TOML and does not write it."""
+"""Recipes as commented TOML text."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+import tomlkit
+from tomlkit.items import Item, Table
 
 from .recipe import Recipe
 
 
-def toml_value(value: Any) -> str:
-    """A value on one line: text, numbers, truth, lists, and tables in braces."""
-    if isinstance(value, str):
-        # JSON strings are TOML strings, but for DEL.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(inner)}" for key, inner in value.items()) + " }"
-    return "[" + ", ".join(toml_value(inner) for inner in value) + "]"
-
-
-def toml_key(key: str) -> str:
-    """A key, in quotes where it needs them."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else toml_value(key)
-
-
 def recipe_toml(recipe: Recipe, comment: str = "") -> str:
-    """The text of a recipe; what is default is left out. ``Recipe.load`` gives the same recipe back."""
-    return "\n".join(_lines(recipe, comment)) + "\n"
-
-
-def _lines(recipe: Recipe, comment: str) -> Iterator[str]:
-    yield from (f"# {line}".rstrip() for line in comment.splitlines())
-    yield f"seed = {recipe.seed}"
-    fields = recipe.model_dump(mode="json", exclude_defaults=True)
-    for section in ("sampling", "tonemap", "crop", "accept", "shards"):
-        if section in fields:
-            yield from ("", f"[{section}]", *_settings(fields[section]))
-    for table in ("formats", "categories"):
-        for name, settings in fields.get(table, {}).items():
-            yield from ("", f"[{table}.{toml_key(name)}]", *_settings(settings))
+    """The text of a recipe without the settings that are at their defaults. ``Recipe.load`` reads the same recipe."""
+    fields = {"seed": recipe.seed} | recipe.model_dump(mode="json", exclude_defaults=True)
     for movie in fields["movies"]:
-        yield from ("", "[[movies]]", *_settings(_short(movie)))
+        if set(movie["categories"].values()) == {1.0}:
+            movie["categories"] = list(movie["categories"])
+    return toml_text(fields, {"": comment})
 
 
-def _settings(settings: Mapping[str, Any]) -> Iterator[str]:
-    return (f"{toml_key(key)} = {toml_value(value)}" for key, value in settings.items() if value is not None)
+def toml_text(fields: Mapping[str, Any], comments: Mapping[str, str]) -> str:
+    """The text of a recipe.
+
+    Args:
+        fields: the recipe as a mapping; sections are written in its order, and settings that are None are left out.
+        comments: by dotted path. For a setting (``sampling.jitter``) it stands on the same line, for a section
+            (``tonemap``, ``movies.0``) in the lines below its title, and for ``""`` at the top of the file.
+    """
+    document = tomlkit.document()
+    _comment(document, comments.get("", ""))
+    for name, value in fields.items():
+        if name == "movies":
+            movies = tomlkit.aot()
+            for index, movie in enumerate(value):
+                movies.append(_table(movie, f"{name}.{index}", comments))
+            document.add(name, movies)
+        elif name in ("formats", "categories"):
+            group = tomlkit.table(is_super_table=True)
+            for key, settings in value.items():
+                group.add(key, _table(settings, f"{name}.{key}", comments))
+            document.add(name, group)
+        elif isinstance(value, Mapping):
+            document.add(name, _table(value, name, comments))
+        else:
+            document.add(name, tomlkit.item(value))
+            document.add(tomlkit.nl())
+    return tomlkit.dumps(document)
 
 
-def _short(movie: dict[str, Any]) -> dict[str, Any]:
-    certain = all(probability == 1.0 for probability in movie["categories"].values())
-    return movie | {"categories": list(movie["categories"])} if certain else movie
+def _table(settings: Mapping[str, Any], path: str, comments: Mapping[str, str]) -> Table:
+    table = tomlkit.table()
+    _comment(table, comments.get(path, ""))
+    for name, value in settings.items():
+        if value is not None:
+            item = _item(value)
+            if comment := comments.get(f"{path}.{name}"):
+                item.comment(comment)
+            table.add(name, item)
+    table.add(tomlkit.nl())
+    return table
+
+
+def _item(value: Any) -> Item:
+    if isinstance(value, Mapping):
+        inline = tomlkit.inline_table()
+        inline.update(value)
+        return inline
+    item: Item = tomlkit.item(value)
+    return item
+
+
+def _comment(container: tomlkit.TOMLDocument | Table, text: str) -> None:
+    for line in text.splitlines():
+        container.add(tomlkit.comment(line))

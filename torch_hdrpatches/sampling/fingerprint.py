@@ -1,4 +1,4 @@
-"""What a stream depends on, as flat keys, so that a difference can be named."""
+"""Everything that a stream depends on, as flat keys, so that two streams can be compared key by key."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .sample import SampleOptions, name_of
 
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
-    """Every setting and every movie file that decides a byte of the stream; where the files lie does not."""
+    """All settings, options and movie files that samples depend on. The files' paths are left out."""
     fields: dict[str, Any] = {
         name: value if isinstance(value, str) else name_of(value) for name, value in options.items()
     }
     dump = recipe.model_dump(mode="json")
-    # The order of movies and of their categories is the order of the stream.
+    # The stream's order follows that of movies and of their categories.
     fields["movies"] = [[movie["name"], list(movie["categories"])] for movie in dump["movies"]]
     for movie in dump.pop("movies"):
         path = movie.pop("path")
@@ -29,12 +29,12 @@ def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
 
 
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """The keys on which two identities disagree, sorted."""
+    """The keys whose values differ between two identities, sorted."""
     return sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
 
 
 def digests(identity: Mapping[str, Any]) -> dict[str, str]:
-    """A short form: eight hex digits per key; all movies under one, a category's or a format's keys under its name."""
+    """A short form: eight hex digits per key, with one key for all movies, and one per category and format."""
     grouped: dict[str, dict[str, Any]] = {}
     for key, value in identity.items():
         section, *names = key.split(".")

@@ -1,4 +1,4 @@
-"""Where a picture's pixels are: decoded, scaled to the working size, and turned upright."""
+"""Positions of pixels in a frame as decoded, scaled to the working size, and turned upright."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ..video.facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """From working pixels, upright, to decoded pixels. Boxes are in working pixels unless said otherwise."""
+    """Maps boxes in upright working pixels to decoded pixels."""
 
     decoded: tuple[int, int]
     """Height, width as decoded."""
     working: tuple[int, int]
-    """Height, width at the working size, before turning."""
+    """Height, width at the working size, before rotation."""
     rotation: int
     """Degrees clockwise from decoded to upright: 0, 90, 180, 270."""
     active: Box
-    """The picture inside its black bars, upright, in working pixels."""
+    """The picture area inside the black bars, upright, in working pixels."""
 
     @classmethod
     def of(cls, facts: Facts, sampling: Sampling) -> Geometry:
@@ -35,7 +35,7 @@ class Geometry:
         working = decoded
         if sampling.frame_size != "native":
             long, short = max(sampling.frame_size), min(sampling.frame_size)
-            # A portrait picture is fitted into the frame turned upright, so that phones' movies keep their pixels.
+            # Portrait frames are fitted into the size turned upright, so that movies from phones keep their resolution.
             working = working_size(*decoded, (long, short) if decoded[1] >= decoded[0] else (short, long))
         area = facts.active if sampling.crop_black_bars else Box(0, 0, *decoded)
         scaled = _shrunk(area, decoded, working)
@@ -48,22 +48,22 @@ class Geometry:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Height, width of a whole working picture, upright."""
+        """Height, width of a whole frame at the working size, upright."""
         return self.working[::-1] if self.rotation % 180 else self.working
 
-    def region(self, pictures: Sequence[Planes], box: Box, tags: ColorTags) -> tuple[Sequence[Planes], Box]:
-        """The pictures to convert and where in them ``box`` lies, not yet upright.
+    def region(self, frames: Sequence[Planes], box: Box, tags: ColorTags) -> tuple[Sequence[Planes], Box]:
+        """The frames to convert, not yet upright, and where ``box`` lies in them.
 
-        Those that have to be scaled are so only inside the box, each time that they are asked for.
+        Where the working size differs from the decoded size, frames are scaled inside the box only, on access.
         """
         lying = self._lying(box)
         if not self.is_scaled:
-            return pictures, lying
-        scaled = _Scaled(pictures, partial(resample, box=lying, working=self.working, tags=tags))
+            return frames, lying
+        scaled = _Scaled(frames, partial(resample, box=lying, working=self.working, tags=tags))
         return scaled, Box(0, 0, lying.height, lying.width)
 
     def decoded_box(self, box: Box) -> Box:
-        """The decoded pixels that ``box`` shows."""
+        """The decoded pixels that ``box`` covers."""
         return _shrunk(self._lying(box), self.working, self.decoded)
 
     def _lying(self, box: Box) -> Box:
@@ -76,20 +76,20 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class _Scaled(Sequence[Planes]):
-    """Pictures that are scaled one at a time, when they are asked for: they never fill the caches all together."""
+    """Frames that are scaled one at a time, on access: together they would not fit into the CPU's caches."""
 
-    pictures: Sequence[Planes]
+    frames: Sequence[Planes]
     scale: Callable[[Planes], Planes]
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.frames)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.scale(self.pictures[index])
+        return self.scale(self.frames[index])
 
 
 def turn(box: Box, height: int, width: int, clockwise: int) -> Box:
-    """Where ``box`` of a height x width picture lies after the picture is turned by 0, 90, 180 or 270 degrees."""
+    """Where ``box`` of a height x width frame lies after the frame is rotated by 0, 90, 180 or 270 degrees."""
     top, left, rows, columns = box
     if clockwise == 90:
         return Box(left, height - top - rows, columns, rows)
@@ -101,14 +101,14 @@ def turn(box: Box, height: int, width: int, clockwise: int) -> Box:
 
 
 def _shrunk(area: Box, decoded: tuple[int, int], working: tuple[int, int]) -> Box:
-    # Inwards, so that no pixel of the scaled picture inside the box has seen a bar.
+    # Rounded inwards, so that no scaled pixel inside the box is mixed with a black bar.
     top, bottom = (-(-area.top * working[0] // decoded[0]), (area.top + area.height) * working[0] // decoded[0])
     left, right = (-(-area.left * working[1] // decoded[1]), (area.left + area.width) * working[1] // decoded[1])
     return Box(top, left, bottom - top, right - left)
 
 
 def random_box(rng: np.random.Generator, area: Box, height: int, width: int) -> Box:
-    """A height x width box anywhere inside ``area``, every place equally likely; it must fit."""
+    """A height x width box inside ``area``, all positions equally likely. It must fit."""
     top = area.top + int(rng.integers(area.height - height + 1))
     left = area.left + int(rng.integers(area.width - width + 1))
     return Box(top, left, height, width)

@@ -1,4 +1,4 @@
-"""Cheap numbers that say whether a patch is worth learning from."""
+"""Simple measures of a patch: entropy, sharpness, mean luma, clipping, motion."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..jit import compiled
 
 Luma: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Counts: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
-Pictures: TypeAlias = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
+Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.unsignedinteger[Any]]]
 
 
 class Measures(TypedDict):
-    """What is known of a patch without looking at it. All are floats."""
+    """The measures of a patch. All are floats."""
 
     entropy: float
     """Bits per pixel of the 8-bit luma histogram of ``gt``: 0 (flat) to 8."""
@@ -29,13 +29,13 @@ class Measures(TypedDict):
     """Mean absolute luma difference from one ``lq`` frame to the next, in 8-bit codes."""
 
 
-def measure(gt: Pictures, lq: Pictures) -> Measures:
+def measure(gt: Pixels, lq: Pixels) -> Measures:
     """Measure a patch: ``gt`` uint8 or uint16 (H, W, 3) RGB, ``lq`` (T, h, w, 3) RGB of the same type."""
     luma = luma8(gt)
     counts = np.zeros(256, np.int64)
     _count(luma, counts)
     share = counts[counts > 0] / luma.size
-    steps = [luma8(picture) for picture in lq]
+    steps = [luma8(frame) for frame in lq]
     differences = [_difference(before, after) / before.size for before, after in pairwise(steps)]
     return Measures(
         entropy=float(-(share * np.log2(share)).sum()) + 0.0,
@@ -46,7 +46,7 @@ def measure(gt: Pictures, lq: Pictures) -> Measures:
     )
 
 
-def luma8(rgb: Pictures) -> Luma:
+def luma8(rgb: Pixels) -> Luma:
     """uint8 (H, W) luma of uint8 or uint16 (H, W, 3) RGB: 0.2627 R + 0.678 G + 0.0593 B, in integers."""
     pixels = np.ascontiguousarray(rgb)
     out = np.empty(pixels.shape[:2], np.uint8)
@@ -65,7 +65,7 @@ def sharpness(luma: Luma) -> float:
 
 # Integer sums: the same on every machine, in whatever order the compiler vectorises them.
 @compiled
-def _luma8(rgb: Pictures, out: Luma, shift: np.uint32) -> None:
+def _luma8(rgb: Pixels, out: Luma, shift: np.uint32) -> None:
     for row in range(rgb.shape[0]):
         for column in range(rgb.shape[1]):
             weighted = (
@@ -93,7 +93,7 @@ def _difference(before: Luma, after: Luma) -> int:
 
 
 @compiled
-def _clipped_pixels(rgb: Pictures, highest: int) -> int:
+def _clipped_pixels(rgb: Pixels, highest: int) -> int:
     count = 0
     for row in range(rgb.shape[0]):
         for column in range(rgb.shape[1]):

@@ -1,4 +1,4 @@
-"""Pictures as grids of cells, and what is left of the difference between two once motion is taken out."""
+"""Frames as grids of cells, and the difference between two frames that block motion does not explain."""
 
 from __future__ import annotations
 
@@ -14,54 +14,54 @@ from ..jit import compiled
 
 Grid: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
-"""int32 (pictures, rows, columns): mean luma of cells, in sixteenths of an SDR code, 0 to 4080."""
+"""int32 (frames, rows, columns): mean luma of cells, in sixteenths of an SDR code, 0 to 4080."""
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 Sums: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 CELLS = 3600
-"""So many cells a picture has, about: 45 x 80 of 24 x 24 pixels for 1080p."""
+"""About this many cells per frame: 45 x 80 of 24 x 24 pixels for 1080p."""
 BLOCK = 8
-"""Rows and columns of cells that are looked for together."""
-SMOOTH = 2
-"""Codes of contrast that a block is given on top of its own: noise in a plain sky is nothing lost."""
+"""Rows and columns of cells that are matched together."""
+CONTRAST_FLOOR = 2
+"""Codes that are added to a block's contrast, so that noise in a plain sky does not count as change."""
 REACH = 4
-"""How far they are looked for, in pairs of cells: a tenth of the width of a 16:9 picture."""
+"""How far blocks are searched for, in pairs of cells: a tenth of the width of a 16:9 frame."""
 PARTS = 4
-"""How finely, in parts of a cell: what a slow pan moves a block by would look like a change of its light."""
+"""Search precision: a quarter of a cell. If it were coarser, slow pans would look like changes of brightness."""
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
-    """What the best matches of blocks do not explain: float64 (steps, blocks), in SDR codes."""
+class Residual:
+    """Differences between blocks and their best matches: float64 (steps, blocks), in SDR codes."""
 
-    lost: Floats
-    """Mean absolute difference, in which no cell counts more than ``contrast + SMOOTH``."""
+    limited: Floats
+    """Mean absolute difference, each cell limited to ``contrast + CONTRAST_FLOOR``."""
     pattern: Floats
-    """The same with both blocks brought to one mean: what a change of light does not explain either."""
+    """Mean absolute difference after both blocks are brought to the same mean: not explained by brightness either."""
     shift: Floats
-    """Difference of the means: positive where it became brighter."""
+    """Difference of the means; positive where the frame became brighter."""
     contrast: Floats
-    """Mean absolute deviation of a block from its own mean, in the picture where that is less."""
+    """Mean absolute deviation of a block from its own mean, in whichever of the two frames it is smaller."""
 
 
-def cells_of(pictures: Sequence[Planes], grey: Grid, area: Box) -> Cells:
-    """The cells of some pictures: squares that tile ``area`` but for a rim; at least as many as a block has."""
+def cells_of(frames: Sequence[Planes], grey: Grid, area: Box) -> Cells:
+    """The cells of frames: squares that tile ``area`` except for a margin; at least as many as a block has."""
     size = max(1, math.isqrt(area.height * area.width // CELLS))
-    cells = np.empty((len(pictures), area.height // size, area.width // size), np.int32)
-    for picture, target in zip(pictures, cells, strict=True):
-        _average(readonly(picture.y), readonly(grey), area.top, area.left, size, target)
+    cells = np.empty((len(frames), area.height // size, area.width // size), np.int32)
+    for frame, target in zip(frames, cells, strict=True):
+        _average(readonly(frame.y), readonly(grey), area.top, area.left, size, target)
     rows, columns = (max(0, BLOCK - length) for length in cells.shape[1:])
     return np.pad(cells, ((0, 0), (0, rows), (0, columns)), mode="edge") if rows or columns else cells
 
 
-def leftover(before: Cells, after: Cells) -> Leftover:
-    """Match the blocks of each picture of ``after`` in the one of ``before`` at the same place in the sequence."""
+def residual(before: Cells, after: Cells) -> Residual:
+    """Match the blocks of each frame of ``after`` in the frame of ``before`` at the same index."""
     rows, columns = after.shape[1:]
     found = np.empty((4, len(after), (rows // BLOCK) * (columns // BLOCK)), np.int64)
     _match(_doubled(_doubled(before)), after, _paired(before), _paired(after), _NEAR, found)
-    # Sixteenths of a code, summed over n cells, or n times that where a mean was taken off: powers of two, so exact.
+    # Sixteenths of a code, summed over n cells, times n where a mean was subtracted: powers of two, so exact.
     n = BLOCK * BLOCK
-    return Leftover(found[0] / (16 * n), found[1] / (16 * n * n), found[2] / (16 * n), found[3] / (16 * n * n))
+    return Residual(found[0] / (16 * n), found[1] / (16 * n * n), found[2] / (16 * n), found[3] / (16 * n * n))
 
 
 def _paired(cells: Cells) -> Cells:
@@ -72,7 +72,7 @@ def _paired(cells: Cells) -> Cells:
 
 
 def _doubled(cells: Cells) -> Cells:
-    """The cells with interpolated ones between them: motion is seldom a whole number of cells."""
+    """The grid with twice the resolution, interpolated: motion is seldom a whole number of cells."""
     steps, rows, columns = cells.shape
     fine = np.empty((steps, 2 * rows - 1, 2 * columns - 1), np.int32)
     fine[:, ::2, ::2] = cells
@@ -95,7 +95,7 @@ _NEAR = _nearest_first(REACH)
 def _average(luma: Plane, grey: Plane, top: int, left: int, size: int, out: Cells) -> None:
     """Mean luma code of four rows of each cell, to a sixteenth, and the SDR code for it, interpolated.
 
-    Four rows, because reading memory is what a window of 4K pictures costs.
+    Four rows suffice, and reading all of them takes most of the time with 4K frames.
     """
     count = np.uint32(4 * size)
     for row in range(out.shape[0]):
@@ -114,9 +114,9 @@ def _average(luma: Plane, grey: Plane, top: int, left: int, size: int, out: Cell
 
 @compiled
 def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells, near: Cells, found: Sums) -> None:
-    """Look for each block among pairs of cells, then a cell around the best place and its own, then parts of a cell.
+    """Search for each block in steps of two cells, then one cell, then parts of a cell.
 
-    ``fine`` are the pictures before with ``PARTS`` times the rows and columns: a cell is at every ``PARTS``-th place.
+    ``fine`` holds the frames before at ``PARTS`` times the resolution.
     """
     steps, height, width = after.shape
     rows, columns = height // BLOCK, width // BLOCK
@@ -134,18 +134,18 @@ def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells,
                         best, v, u = cost, 2 * PARTS * dy, 2 * PARTS * dx
             own = PARTS * y, PARTS * x
             best, pattern, shift = _compare(fine[step], after[step], own[0], own[1], y, x, BLOCK, PARTS)
-            place = own
+            best_at = own
             for reach in (PARTS, PARTS // 2, 1):
-                centre = (v, u) if reach == PARTS else place
+                centre = (v, u) if reach == PARTS else best_at
                 for k in range(9):
                     dy, dx = centre[0] + reach * near[k, 0], centre[1] + reach * near[k, 1]
                     if dy >= 0 and dx >= 0 and dy <= PARTS * (height - BLOCK) and dx <= PARTS * (width - BLOCK):
                         cost, p, t = _compare(fine[step], after[step], dy, dx, y, x, BLOCK, PARTS)
                         if cost < best:
-                            best, pattern, shift, place = cost, p, t, (dy, dx)
+                            best, pattern, shift, best_at = cost, p, t, (dy, dx)
             contrast = min(_contrast(fine[step], own[0], own[1], PARTS), _contrast(after[step], y, x, 1))
-            most = contrast // BLOCK**4 + 16 * SMOOTH
-            found[0, step, block] = _lost(fine[step], after[step], place[0], place[1], y, x, most)
+            most = contrast // BLOCK**4 + 16 * CONTRAST_FLOOR
+            found[0, step, block] = _limited(fine[step], after[step], best_at[0], best_at[1], y, x, most)
             found[1, step, block], found[2, step, block], found[3, step, block] = pattern, shift, contrast
 
 
@@ -153,9 +153,9 @@ def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells,
 def _compare(
     before: Cells, after: Cells, v: int, u: int, y: int, x: int, size: int, apart: int
 ) -> tuple[Any, Any, Any]:
-    """How badly the block of ``after`` at (y, x) fits ``before`` at (v, u): cost, and sums of |d - mean d| and of d.
+    """Compare the block of ``after`` at (y, x) with ``before`` at (v, u): cost, sum of |d - mean d|, sum of d.
 
-    The pattern counts fully and the brightness a quarter, so that a fade does not look like motion along a gradient.
+    The brightness counts a quarter of the pattern, so that a fade does not look like motion along a gradient.
     """
     n = np.int32(size * size)
     total, pattern = np.int32(0), np.int32(0)
@@ -169,13 +169,13 @@ def _compare(
 
 
 @compiled
-def _lost(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: int) -> Any:
-    """Sum of |d|, of a cell at most ``most``: what covers a few cells, however bright, counts little."""
-    lost = np.int32(0)
+def _limited(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: int) -> Any:
+    """Sum of |d|, at most ``most`` per cell, so that a small object counts little however bright it is."""
+    limited = np.int32(0)
     for row in range(BLOCK):
         for column in range(BLOCK):
-            lost += min(abs(after[y + row, x + column] - before[v + PARTS * row, u + PARTS * column]), most)
-    return lost
+            limited += min(abs(after[y + row, x + column] - before[v + PARTS * row, u + PARTS * column]), most)
+    return limited
 
 
 @compiled

@@ -1,4 +1,4 @@
-"""The order of an epoch: position -> which run of which movie, which slots, which second. No decoding here."""
+"""The order of an epoch: which run of which movie stands at a position, and the second of each slot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..rng import rng_at, uniform_at
 Order: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 SLOTS_PER_RUN = 8
-"""Neighbouring slots decoded in one sweep: long enough that the one pre-roll of a run does not matter."""
+"""Neighbouring slots that are decoded in one sweep: enough to make the decoding before the first one negligible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +29,23 @@ class Slot:
     """0 .. movie.slots - 1, in time order."""
 
     def seconds(self, seed: int, epoch: int, jitter: float, duration: float) -> float:
-        """Where in ``duration`` seconds of movie this slot sits; jitter moves it within its own slot only.
+        """The slot's second in a movie of ``duration`` seconds; jitter (0 to 1) moves it within its own slot only.
 
         Raises:
-            MovieError: if none of the movie's stretches lies within it.
+            MovieError: if all of the movie's stretches lie after its end.
         """
         moved = jitter * uniform_at("jitter", seed, self.name, epoch, self.index) if jitter else 0.0
         stretches = _stretches(self.movie, duration)
         return _seconds_at((self.index + moved) * _length(stretches) / self.movie.slots, stretches)
 
     def later(self, seconds: float, skip: float, duration: float) -> float:
-        """The moment ``skip`` seconds after another one of this movie, round its end, in its stretches only."""
+        """``skip`` seconds after ``seconds``, counted inside the stretches; after the end it goes on at the start."""
         stretches = _stretches(self.movie, duration)
         before = sum(min(seconds, stop) - start for start, stop in stretches if start < seconds)
         return _seconds_at((before + skip) % _length(stretches), stretches)
 
     def categories(self, seed: int, epoch: int) -> tuple[str, ...]:
-        """The categories that this slot gives, each drawn with its probability at an address of its own."""
+        """The categories that this slot is sampled for, each drawn with its own probability at its own address."""
         return tuple(
             category
             for category, probability in self.movie.categories.items()
@@ -78,10 +78,7 @@ class Run:
 
 
 class Plan:
-    """All runs of a resolved recipe, and their order in every epoch.
-
-    Pure: two plans of equal recipes agree on everything, in any process.
-    """
+    """All runs of a resolved recipe, and their order in every epoch. Equal recipes have equal plans in any process."""
 
     def __init__(self, recipe: ResolvedRecipe) -> None:
         self.recipe = recipe
@@ -100,7 +97,7 @@ class Plan:
         return len(self.runs)
 
     def order(self, epoch: int) -> Order:
-        """int64 (runs,): which run stands at each position of an epoch, a permutation addressed by seed and epoch."""
+        """int64 (runs,): the index in ``runs`` at each position of an epoch, a permutation by seed and epoch."""
         return permutation(self.recipe.seed, epoch, len(self.runs))
 
     def run_at(self, epoch: int, position: int) -> Run:
@@ -120,7 +117,7 @@ class Plan:
         raise LookupError(f"no slot {slot} of movie {movie!r} in this recipe")
 
     def samples(self, epoch: int, positions: range) -> int:
-        """Samples that the runs at these positions give if nothing is rejected."""
+        """The number of samples of the runs at these positions if nothing is rejected."""
         seed = self.recipe.seed
         slots = (slot for position in positions for slot in self.run_at(epoch, position).slots)
         return sum(len(slot.categories(seed, epoch)) for slot in slots) * self.recipe.sampling.crops_per_category
@@ -139,7 +136,9 @@ def _stretches(movie: ResolvedMovie, duration: float) -> tuple[tuple[float, floa
         return ((0.0, duration),)
     inside = tuple((start, min(stop, duration)) for start, stop in movie.stretches if start < duration)
     if not inside:
-        raise MovieError(movie.path, f"its stretches lie outside its {duration:.1f} s", "correct movies.stretches")
+        raise MovieError(
+            movie.path, f"all of its stretches start after its end at {duration:.1f} s", "correct movies.stretches"
+        )
     return inside
 
 
@@ -148,7 +147,7 @@ def _length(stretches: tuple[tuple[float, float], ...]) -> float:
 
 
 def _seconds_at(position: float, stretches: tuple[tuple[float, float], ...]) -> float:
-    """The moment after ``position`` seconds of these stretches."""
+    """The second of the movie that is ``position`` seconds into its stretches."""
     for start, stop in stretches:
         if position < stop - start:
             return start + position

@@ -1,4 +1,4 @@
-"""One sample: a crop of a window, tone-mapped, degraded, and labelled with where it comes from."""
+"""The sample dict, the options that shape it, and its address in the stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GroundTruth: TypeAlias = Literal["centre", "sequence"]
 
 
 class Sample(TypedDict):
-    """A training pair and where it comes from: the same keys, types and values live and read back from a shard."""
+    """A training pair and its origin. The keys, types and values are the same live and read back from a shard."""
 
     key: str
     """Unique: ``[a-z0-9_-]+``, no dot, at most 100 bytes."""
@@ -36,9 +36,9 @@ class Sample(TypedDict):
     format: str
     movie: str
     seconds: float
-    """Presentation time of the centre frame, from the movie's presentation start."""
+    """Presentation time of the centre frame, measured from the start of the movie."""
     frame_pts: tuple[float, ...]
-    """Presentation time stamps of the window's frames in seconds, as the container has them."""
+    """Time stamps of the window's frames in seconds, as stored in the container."""
     crop: tuple[int, int, int, int]
     """Top, left, height, width in working pixels."""
     slot: int
@@ -50,31 +50,31 @@ class Sample(TypedDict):
     tonemap: dict[str, str | float]
     """Curve, peak and reference white in cd/m2; 0 where no curve was applied."""
     source: dict[str, str | float]
-    """Colour tags, bit depth and HDR metadata of the source; 0 = unknown."""
+    """Colour tags, bit depth and HDR metadata of the movie; 0 = unknown."""
 
 
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
-"""Applied last, with a generator seeded by the sample's address."""
+"""``transform(sample, rng) -> sample``, with a generator that is seeded by the sample's address."""
 
 Accept: TypeAlias = Callable[[Sample], bool]
-"""Whether a patch is good enough."""
+"""``accept(sample) -> bool``: whether to keep a patch."""
 
 
 class SampleOptions(TypedDict, total=False):
-    """How a window becomes samples: what a caller chooses beside the recipe."""
+    """How samples are made from a window: what a caller chooses besides the recipe. All are optional."""
 
     output: Output
-    """``"sdr"``: tone-mapped uint8; ``"hdr"``: uint16 signal; ``"both"``. ``"sdr"`` when absent."""
+    """``"sdr"`` (default): tone-mapped uint8; ``"hdr"``: uint16 signal; ``"both"``: SDR and HDR keys."""
     gt: GroundTruth
-    """The ``"centre"`` frame, or the whole ``"sequence"``. ``"centre"`` when absent."""
+    """The ``"centre"`` frame (default), or the whole ``"sequence"``."""
     degrade: Degrade | None
-    """Makes ``lq`` from the ground-truth frames; bicubic with antialiasing (``BI()``) when absent."""
+    """Makes ``lq`` from the ground-truth frames; by default bicubic with antialiasing (``BI()``)."""
     transform: Transform | None
-    """``transform(sample, rng) -> sample``, applied last."""
+    """Applied to each sample last."""
     curve: UserCurve | None
     """A tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``UserCurve``."""
     accept: Accept | None
-    """``accept(sample) -> bool``; a refused patch is drawn again elsewhere in its window, a few times."""
+    """Whether to keep a patch; a refused one is drawn again elsewhere in its window, up to three times."""
 
 
 DEFAULTS: SampleOptions = {
@@ -88,7 +88,7 @@ DEFAULTS: SampleOptions = {
 
 
 def with_defaults(options: SampleOptions) -> SampleOptions:
-    """All six options, at their defaults where they are absent or None.
+    """All six options; those that are absent or None get their defaults.
 
     Raises:
         TypeError: if there is no such option.
@@ -100,11 +100,11 @@ def with_defaults(options: SampleOptions) -> SampleOptions:
 
 
 def name_of(behaviour: object) -> str:
-    """A name of a callable that is the same in every process: its path, or its repr without addresses in memory."""
+    """A callable's name, the same in every process: its module path, or its ``repr`` without memory addresses."""
     if hasattr(behaviour, "__qualname__"):
         module = behaviour.__module__
         if module.startswith("torch_hdrpatches."):
-            # Without its room: where a built-in lives does not change what it does, and manifests outlive a move.
+            # Without the sub-package, so that moving a built-in callable does not change manifests and saved states.
             module = f"torch_hdrpatches.{module.rpartition('.')[2]}"
         return f"{module}.{behaviour.__qualname__}"
     return re.sub(r" at 0x[0-9a-f]+", "", repr(behaviour))

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from ..errors import MovieError
 from ..frames import Plane
 from ..probe.facts_cache import known_facts
-from ..probe.probe import open_movie
+from ..probe.movie_facts import open_movie
 from ..recipe.recipe import Recipe
 from ..video.facts import Facts
 from ..video.movie import MovieReader, decoder_threads

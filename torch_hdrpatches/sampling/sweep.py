@@ -107,8 +107,8 @@ class Sweep:
         taken = None
         if attempt.index:
             neighbour = replace(attempt.slot, index=attempt.index - 1)
-            taken = self.movie.entry(self._seconds(neighbour), sampling.frames)
-        moment = self.movie.entry(attempt.seconds, sampling.frames)
+            taken = self.movie.snap_to_keyframe(self._seconds(neighbour), sampling.frames)
+        moment = self.movie.snap_to_keyframe(attempt.seconds, sampling.frames)
         if moment == taken:
             raise WindowError(SAME_GOP)
         return moment

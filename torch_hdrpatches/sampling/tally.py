@@ -1,4 +1,4 @@
-"""What was given and what was refused, counted."""
+"""Counts of samples, refusals and failures."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .sweep import Outcome
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of a part of the stream. Tallies of parts add up to the tally of the whole."""
+    """Counts over a part of the stream. The tallies of parts add up to the tally of the whole."""
 
     slots: int = 0
     windows: int = 0
-    """Windows asked of the decoder: slots + retries."""
+    """Windows that were asked for: slots plus retries."""
     samples: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """(category, format, movie) to samples."""
     rejects: Counter[tuple[str, str]] = field(default_factory=Counter)
     """(movie, reason) to refused windows and categories."""
     failures: dict[str, str] = field(default_factory=dict)
-    """Movie to the reason why it gave nothing."""
+    """Movie to the reason why it could not be read."""
 
     def add(self, outcome: Outcome) -> None:
         """Count one slot."""
@@ -57,7 +57,7 @@ class Tally:
         return _sums(self.rejects, 1)
 
     def by_movie(self) -> dict[str, dict[str, Any]]:
-        """Of every movie its samples, and its refusals by reason; names sorted."""
+        """Samples and refusals by reason of each movie, sorted by name."""
         samples = self.by("movie")
         return {
             movie: {
@@ -68,7 +68,7 @@ class Tally:
         }
 
     def counts(self) -> dict[str, Any]:
-        """All that is counted, JSON-able, for other programs to read."""
+        """All counts as JSON-able values, for other programs."""
         return {
             "total": self.total,
             "slots": self.slots,
@@ -81,7 +81,7 @@ class Tally:
         }
 
     def explain(self) -> str:
-        """In one line, why there is not more."""
+        """Why there are no more samples, in one line."""
         parts = [f"{count} x {reason}" for reason, count in self.reasons().items()]
         parts += [f"{movie} failed ({reason})" for movie, reason in sorted(self.failures.items())]
         return "; ".join(parts) or "nothing was refused"
@@ -109,7 +109,7 @@ class Tally:
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Self:
-        """The tally of some outcomes."""
+        """The tally of these outcomes."""
         tally = cls()
         for outcome in outcomes:
             tally.add(outcome)
