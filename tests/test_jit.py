@@ -17,7 +17,7 @@ def summed(values):
 def kept(function, folder):
     """A fresh dispatcher, as in a process that has just begun, whose code lies in ``folder``."""
     dispatcher = jit.compiled(function)
-    dispatcher._cache._cache_file = jit._Files(folder, "summed")
+    dispatcher._cache._cache_file = jit._CodeFiles(folder, "summed")
     return dispatcher
 
 

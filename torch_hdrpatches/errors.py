@@ -1,19 +1,19 @@
-"""Every error this package raises, as one tree.
+"""Every error that this package raises, as one tree.
 
 HDRPatchesError
-├── RecipeError (ValueError)            a recipe or an argument cannot mean anything
-├── MovieError (ValueError)             this movie gives nothing; the others go on
-│   ├── MovieOpenError (OSError)        missing, unreadable, forbidden protocol
-│   ├── DamagedMovieError               truncated, corrupt, no pictures
-│   ├── UntaggedMovieError              colour tags are missing and nothing is assumed
-│   └── UnsupportedMovieError           understood, and refused (Dolby Vision 5, interlaced, ICtCp, ...)
-├── WindowError (LookupError)           no such window at this second; the slot is retried further on
-├── NoSamplesError (RuntimeError)       the stream would give nothing
-├── WorkerDiedError (RuntimeError)      a process that made samples was killed
-├── ShardError (ValueError)             a shard or a folder of shards is not what it claims to be
-├── ExportError (RuntimeError)          an export cannot go on, or not with this recipe
-├── StorageError (RuntimeError)         a folder or file cannot be reached where it is said to lie
-├── StateError (ValueError)             a state_dict of another recipe or version
+├── RecipeError (ValueError)            invalid recipe or arguments
+├── MovieError (ValueError)             a movie cannot be used; other movies still can
+│   ├── MovieOpenError (OSError)        missing, unreadable, or opened by a forbidden protocol
+│   ├── DamagedMovieError               truncated or corrupt, or has no frames
+│   ├── UntaggedMovieError              colour tags are missing, and the recipe assumes none
+│   └── UnsupportedMovieError           a kind of movie that is refused (Dolby Vision 5, interlaced, ICtCp, ...)
+├── WindowError (LookupError)           no usable window at this time; another time is tried for the same slot
+├── NoSamplesError (RuntimeError)       a stream has no samples at all
+├── WorkerDiedError (RuntimeError)      a worker process was killed or crashed
+├── ShardError (ValueError)             a damaged or foreign shard, or folder of shards
+├── ExportError (RuntimeError)          an export cannot continue, or not with this recipe
+├── StorageError (RuntimeError)         a folder or file behind a URL cannot be reached
+├── StateError (ValueError)             a state_dict of another recipe, world size or version
 └── MissingExtraError (ImportError)     an optional dependency is not installed
 """
 
@@ -25,11 +25,11 @@ class HDRPatchesError(Exception):
 
 
 class RecipeError(HDRPatchesError, ValueError):
-    """A recipe or an argument cannot mean anything; names the field and what would be valid."""
+    """Invalid recipe or arguments; names the field and valid values."""
 
 
 class MovieError(HDRPatchesError, ValueError):
-    """A movie gives nothing: which, why, and what would help."""
+    """A movie cannot be used: which, why, and what would help."""
 
     def __init__(self, path: str, reason: str, remedy: str = "") -> None:
         super().__init__(path, reason, remedy)
@@ -42,23 +42,23 @@ class MovieError(HDRPatchesError, ValueError):
 
 
 class MovieOpenError(MovieError, OSError):
-    """The file is missing, cannot be read, or its protocol or format is not on the white list."""
+    """The file is missing or cannot be read, or its protocol or format is not allowed."""
 
 
 class DamagedMovieError(MovieError):
-    """The file is truncated or corrupt, or holds no pictures."""
+    """The file is truncated or corrupt, or has no frames."""
 
 
 class UntaggedMovieError(MovieError):
-    """Colour tags are missing and the recipe assumes nothing in their place."""
+    """Colour tags are missing, and the recipe assumes none in their place."""
 
 
 class UnsupportedMovieError(MovieError):
-    """The movie is understood and refused, with what would help."""
+    """The movie is of a kind that is refused; says what would help."""
 
 
 class WindowError(HDRPatchesError, LookupError):
-    """No window can be given at this second. ``reason`` is the word under which it is tallied."""
+    """There is no usable window at this time. ``reason`` is the short text under which such refusals are counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)
@@ -70,23 +70,23 @@ class WindowError(HDRPatchesError, LookupError):
 
 
 class NoSamplesError(HDRPatchesError, RuntimeError):
-    """The stream would give nothing; says what refused everything."""
+    """A stream has no samples at all; says why every window was refused."""
 
 
 class WorkerDiedError(HDRPatchesError, RuntimeError):
-    """A process that made samples was killed, ran out of memory or crashed; says what it was making."""
+    """A worker process was killed, ran out of memory or crashed; says which sample or job it was working on."""
 
 
 class ShardError(HDRPatchesError, ValueError):
-    """A shard, or a folder of shards, is not what it claims to be."""
+    """A shard or a folder of shards is damaged, or was not written by this package."""
 
 
 class ExportError(HDRPatchesError, RuntimeError):
-    """An export cannot go on, or not with this recipe."""
+    """An export cannot continue, or not with this recipe."""
 
 
 class StorageError(HDRPatchesError, RuntimeError):
-    """A folder or file cannot be reached where it is said to lie. No OSError, which a reader takes for damage."""
+    """A folder or file cannot be reached. Not an OSError, so that no reader takes it for a damaged movie."""
 
 
 class StateError(HDRPatchesError, ValueError):

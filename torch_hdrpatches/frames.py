@@ -1,4 +1,4 @@
-"""Decoded pictures as plain data: planes as the decoder left them, and windows of them."""
+"""Decoded frames as plain data: planes of code values, and windows of consecutive frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """What a movie's code values mean, in FFmpeg's names (``color.py`` lists the valid ones)."""
+    """How code values encode colour, in FFmpeg's names (``color/names.py`` lists the valid ones)."""
 
     transfer: str
     """``pq``, ``hlg``, or an SDR name: ``bt709``, ``smpte170m``, ``iec61966-2-1``, ``bt2020-10``, ``bt2020-12``."""
@@ -37,35 +37,35 @@ class ColorTags:
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """One decoded picture, unconverted. The arrays view the decoder's memory and must not be written."""
+    """One decoded frame, not converted. The arrays are views of the decoder's memory and must not be written."""
 
     y: Plane
-    """uint8 or uint16 (>= height, >= width): luma codes, rows as long as the decoder made them; G of a GBR picture."""
+    """uint8 or uint16 (>= height, >= width): luma code values, with the decoder's padding; G of a GBR frame."""
     cb: Plane
-    """Cb codes (>= height/sub_y, >= width/sub_x); B of a GBR picture."""
+    """Cb codes (>= height/sub_y, >= width/sub_x); B of a GBR frame."""
     cr: Plane
-    """Cr codes, as ``cb``; R of a GBR picture."""
+    """Cr codes, as ``cb``; R of a GBR frame."""
     height: int
-    """Luma rows of the picture."""
+    """Luma rows without padding."""
     width: int
-    """Luma columns of the picture."""
+    """Luma columns without padding."""
     sub_y: int
     """1 or 2: luma rows per chroma row."""
     sub_x: int
     """1 or 2: luma columns per chroma column."""
     bits: int
-    """Bits of a code value: 8, 10, 12, 16 (P010 stores 10 bits at the top of 16, so it counts as 16)."""
+    """Bits per code value: 8, 10, 12, 16 (16 for P010, which stores 10 bits in the upper bits of 16)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Consecutive pictures of one movie, in presentation order."""
+    """Consecutive frames of one movie, in presentation order."""
 
     frames: tuple[Planes, ...]
     pts: tuple[float, ...]
-    """Presentation time stamps of the pictures in seconds, as the container has them."""
+    """Presentation timestamps of the frames in seconds, as stored in the container."""
     seconds: float
-    """Presentation time of the centre picture, measured from the movie's presentation start."""
+    """Presentation time of the centre frame, measured from the start of the movie."""
 
     @property
     def centre(self) -> Planes:
@@ -74,7 +74,7 @@ class Window:
 
 
 def readonly(plane: Plane) -> Plane:
-    """The plane as compiled loops expect it: one kind of array, however the caller came by it."""
+    """A read-only contiguous view: compiled loops are then specialised for one type of array only."""
     view = np.ascontiguousarray(plane).view()
     view.flags.writeable = False
     return view

@@ -1,4 +1,4 @@
-"""Loops compiled by numba, alike in every module, and kept on disk so that processes may be killed at any time."""
+"""Compiles loops with numba, and caches the machine code so that processes may run in parallel or be killed."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
-from .cache import keep, package_digest
+from .files import package_digest, whole_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """``numba.njit`` without the GIL, its machine code kept on disk where there is a place to keep it.
+    """``numba.njit`` without the GIL, with its machine code cached on disk if a folder can be written.
 
-    There is no ``fastmath``: every CPU gives the same bytes.
+    Without ``fastmath``, so that every CPU gives the same results.
     """
-    dispatcher = njit(nogil=True, error_model="numpy")(function)
-    try:
-        kept = FunctionCache(function)
-    except RuntimeError:  # neither this folder nor the user's cache can be written: each process compiles anew
-        return dispatcher  # type: ignore[no-any-return]
-    kept._cache_file = _Files(Path(kept.cache_path), f"{function.__module__}.{function.__qualname__}")
-    dispatcher._cache = kept
+    dispatcher: Any = njit(nogil=True, error_model="numpy")(function)
+    with suppress(RuntimeError):  # neither this folder nor the user's cache can be written: compile in each process
+        cache = FunctionCache(function)
+        cache._cache_file = _CodeFiles(Path(cache.cache_path), f"{function.__module__}.{function.__qualname__}")
+        dispatcher._cache = cache
     return dispatcher  # type: ignore[no-any-return]
 
 
-class _Files:
-    """A file per specialisation, named after all that it depends on.
+class _CodeFiles:
+    """One file per specialisation of a function, named after everything that its machine code depends on.
 
-    In place of numba's index: processes that compile at the same time overwrite each other's entries in it, and one
-    that is killed leaves an entry for a file of older code. Either would run other machine code than was meant.
+    Replaces numba's index file: processes that compile at the same time overwrite each other's entries there, and a
+    killed process leaves an entry that names a file of older code. Either would run the wrong machine code.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -47,12 +45,12 @@ class _Files:
     def load(self, key: Any) -> Any:
         try:
             return pickle.loads(self._path(key).read_bytes())
-        except FileNotFoundError:
+        except OSError:
             return None
 
     def save(self, key: Any, data: Any) -> None:
-        with suppress(OSError):  # a full disk, say: what was compiled is used all the same
-            keep(self._path(key), dumps(data))
+        with suppress(OSError), whole_file(self._path(key)) as file:  # the code is used even if it cannot be cached
+            file.write(dumps(data))
 
     def flush(self) -> None:
         for path in self._folder.glob(f"{self._name}.*.nbc"):

@@ -38,7 +38,7 @@ class Disk:
         real = self._real[name]
 
         def method(path: Path, *arguments: Any, **options: Any) -> Any:
-            is_write = name != "open" or (arguments and set(arguments[0]) & set("wa"))
+            is_write = name != "open" or (arguments and set(arguments[0]) & set("wax"))
             if not is_write or not str(path).startswith(self.folder):
                 return real(path, *arguments, **options)
             self.request(f"{name} {path.name}")
@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_at_any_write_costs_one_error_and_nothing_else(three
     ("number", "words"),
     [
         (errno.EDQUOT, "quota"),
-        (errno.EROFS, "Read-only file system; it can only be read"),
+        (errno.EROFS, "Read-only file system; choose another folder"),
         (errno.EACCES, "Permission denied; allow this user"),
         (errno.EIO, "Input/output error; the disk or the network fails"),
     ],

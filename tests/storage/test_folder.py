@@ -12,7 +12,7 @@ from torch_hdrpatches import export
 from torch_hdrpatches.errors import MissingExtraError, StorageError
 from torch_hdrpatches.storage import remote
 from torch_hdrpatches.storage.folder import Folder
-from torch_hdrpatches.storage.remote import asked
+from torch_hdrpatches.storage.remote import with_retries
 
 
 @pytest.fixture(params=["path", "file", "memory"])
@@ -93,8 +93,8 @@ def test_what_is_missing_is_no_such_file(folder):
 
 def test_a_path_is_where_it_says(tmp_path):
     assert Folder.of(tmp_path).local == Folder.of(f"file://{tmp_path}").local == tmp_path
-    assert Folder.of(tmp_path).place("a/b") == str(tmp_path / "a" / "b")
-    assert Folder.of("memory://x/").place("a/b") == "memory://x/a/b"
+    assert Folder.of(tmp_path).location("a/b") == str(tmp_path / "a" / "b")
+    assert Folder.of("memory://x/").location("a/b") == "memory://x/a/b"
     assert Folder.of("memory://x").local is None
     assert pickle.loads(pickle.dumps(Folder.of(tmp_path))) == Folder.of(tmp_path)
     assert pickle.loads(pickle.dumps(Folder.of("s3://bucket/x"))) == Folder.of("s3://bucket/x/")
@@ -120,14 +120,14 @@ def test_a_store_that_fails_is_asked_again_and_then_said(monkeypatch):
             raise TimeoutError("no answer")
         return path
 
-    assert asked("memory://x/y", question) == "/x/y"
+    assert with_retries("memory://x/y", question) == "/x/y"
     assert len(times) == 3
 
     def never(system: object, path: str) -> str:
         raise RuntimeError("no credentials")
 
-    with pytest.raises(StorageError, match=r"memory://x/y.*no credentials.*goes on later"):
-        asked("memory://x/y", never)
+    with pytest.raises(StorageError, match=r"memory://x/y.*no credentials.*run the same command again to resume"):
+        with_retries("memory://x/y", never)
     with pytest.raises(StorageError, match="can only be read"), Folder.of("http://localhost/x").whole_file("y"):
         pass
 

@@ -1,7 +1,7 @@
 """Folders and files on this machine's disks or behind URLs.
 
-``folder``      a folder of files, local or in an object store, whose files appear whole or not at all
+``folder``      a folder on a disk or in an object store; its files appear complete or not at all
 ``range_file``  a movie behind a URL, read by byte ranges
-``remote``      requests to a store through fsspec: retries, and errors of our own
-``disk_errors`` what a file system refuses, with what would help
+``remote``      requests to servers and object stores through fsspec, with retries
+``disk_errors`` disk errors of an export, with what would help
 """

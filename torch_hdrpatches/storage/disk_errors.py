@@ -1,4 +1,4 @@
-"""What a file system refuses, said in one line with what would help."""
+"""Errors of the file system during an export, as one line that says what would help."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from contextlib import contextmanager
 
 from ..errors import ExportError, HDRPatchesError
 
+PERMISSION = "allow this user to read and write there, or choose another folder"
+NAME_TAKEN = "a file has the name that a folder needs; choose another folder"
 REMEDIES = {
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "free some of your quota there, or have it raised",
     errno.EFBIG: "allow larger files (ulimit -f), or lower shards.runs",
-    errno.EROFS: "it can only be read; choose another folder",
-    errno.EACCES: "allow this user to read and write there, or choose another folder",
-    errno.EPERM: "allow this user to read and write there, or choose another folder",
-    errno.EEXIST: "a file has the name that a folder needs; choose another folder",
-    errno.ENOTDIR: "a file has the name that a folder needs; choose another folder",
-    errno.EIO: "the disk or the network fails; look into the system's log",
+    errno.EROFS: "choose another folder",
+    errno.EACCES: PERMISSION,
+    errno.EPERM: PERMISSION,
+    errno.EEXIST: NAME_TAKEN,
+    errno.ENOTDIR: NAME_TAKEN,
+    errno.EIO: "the disk or the network fails; see the system's log",
     errno.ESTALE: "the network file system was remounted",
 }
-"""By error number. Others are no matter of disks."""
+"""By error number; other OSErrors do not come from the disk."""
 
 
 @contextmanager
-def explained(place: object) -> Iterator[None]:
-    """Make an ``ExportError`` of what the file system refuses to an export into this place."""
+def as_export_error(folder: object) -> Iterator[None]:
+    """Raise disk errors of an export into ``folder`` as ``ExportError``."""
     try:
         yield
     except HDRPatchesError:
@@ -34,4 +36,4 @@ def explained(place: object) -> Iterator[None]:
         if error.errno not in REMEDIES:
             raise
         what = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
-        raise ExportError(f"{place}: {what}; {REMEDIES[error.errno]}, then run the same export again") from error
+        raise ExportError(f"{folder}: {what}; {REMEDIES[error.errno]}, then run the same export again") from error

@@ -1,4 +1,4 @@
-"""What is behind a URL, by fsspec: asked again when it fails, and an error of our own when it fails for good."""
+"""Requests to servers and object stores through fsspec: repeated when they fail, with errors of this package."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import fsspec
 from ..errors import MissingExtraError, StorageError
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
-"""Protocols to the extra of this package that brings what fsspec needs for them."""
+"""Protocol -> the extra of this package that installs what fsspec needs for it."""
 PAUSES = (0.5, 2.0, 8.0)
-"""Seconds before a store that failed is asked again."""
+"""Seconds between attempts of a request."""
 
 Answer = TypeVar("Answer")
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 
 def is_url(path: str) -> bool:
-    """Whether fsspec rather than the file system opens this path."""
+    """Whether a path is a URL, which fsspec opens."""
     return re.match(r"^[a-z][a-z0-9+.-]+://", path) is not None
 
 
 def file_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, which belongs to this process, and the path in it.
+    """The fsspec file system of a URL, created in this process, and the path in it.
 
     Raises:
         MissingExtraError: if a package for this protocol is not installed.
@@ -45,21 +45,21 @@ def file_system(url: str) -> tuple[Any, str]:
         raise StorageError(f"{url}: {error}") from None
 
 
-def asked(url: str, question: Callable[[Any, str], Answer]) -> Answer:
-    """The answer to ``question(file_system, path)``, which may be asked several times.
+def with_retries(url: str, request: Callable[[Any, str], Answer]) -> Answer:
+    """The result of ``request(file_system, path)``, which is called again if it fails.
 
-    Nothing that fsspec remembers of the store counts: others write there too.
+    fsspec's cached listings are dropped first, because other processes write there too.
 
     Raises:
         FileNotFoundError, PermissionError: at once.
         MissingExtraError: if a package for this protocol is not installed.
-        StorageError: if the question makes no sense to the store, or it fails again and again, in whatever way.
+        StorageError: at once if the request is invalid; after the last attempt for all other errors.
     """
     system, path = file_system(url)
     for pause in (*PAUSES, None):
         try:
             system.invalidate_cache()
-            return question(system, path)
+            return request(system, path)
         except (FileNotFoundError, PermissionError):
             raise
         except ValueError as error:
@@ -67,8 +67,9 @@ def asked(url: str, question: Callable[[Any, str], Answer]) -> Answer:
         except Exception as error:
             if pause is None:
                 raise StorageError(
-                    f"{url}: its store fails ({type(error).__name__}: {error}); the same command goes on later"
+                    f"{url}: request failed after {len(PAUSES) + 1} attempts ({type(error).__name__}: {error}); "
+                    "run the same command again to resume"
                 ) from error
-            log.warning("%s: %r; asked again in %g s", url, error, pause)
+            log.warning("%s: request failed (%r); next attempt in %g s", url, error, pause)
             time.sleep(pause)
     raise AssertionError("the last pause is None")
