@@ -13,7 +13,7 @@ from torch_hdrpatches import Recipe
 from torch_hdrpatches.exporter.job import Job
 from torch_hdrpatches.exporter.job import work as write_shards
 from torch_hdrpatches.sampling import PatchStream
-from torch_hdrpatches.shards.record import record
+from torch_hdrpatches.shards.record import members_of
 from torch_hdrpatches.storage.folder import Folder
 
 Counts = dict[str, int]
@@ -73,5 +73,5 @@ def _warm(recipe: Recipe) -> PatchStream:
     stream = PatchStream(recipe)
     for outcome in islice(stream.run(0, stream.plan.runs[0]), 1):
         for sample in outcome.samples:
-            record(sample, recipe.shards.codec)
+            members_of(sample, recipe.shards.codec)
     return stream

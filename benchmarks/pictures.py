@@ -20,7 +20,7 @@ from benchmarks.workload import recipe
 from torch_hdrpatches import read_shards
 from torch_hdrpatches.sampling import PatchStream, Sample
 from torch_hdrpatches.shards.codecs import CODECS
-from torch_hdrpatches.shards.record import ShardWriter, record
+from torch_hdrpatches.shards.record import ShardWriter, members_of
 
 Row = dict[str, Any]
 Picture = np.ndarray[Any, np.dtype[Any]]
@@ -135,7 +135,7 @@ def _write_with_pillow(tar: Path, samples: list[Sample]) -> None:
     encode = _pillow_png(6)
     with webdataset.TarWriter(str(tar)) as writer:
         for sample in samples:
-            members: dict[str, Any] = {"__key__": sample["key"], "json": record(sample, "npy")["json"]}
+            members: dict[str, Any] = {"__key__": sample["key"], "json": members_of(sample, "npy")["json"]}
             for name in ("gt", "lq"):
                 picture = sample[name].movedim(-3, -1).reshape(-1, sample[name].shape[-1], 3)
                 members[f"{name}.png"] = encode(picture.numpy())

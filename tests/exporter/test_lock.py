@@ -16,7 +16,7 @@ from torch_hdrpatches import export, read_shards
 from torch_hdrpatches.errors import ExportError
 from torch_hdrpatches.exporter import Part, export_part
 from torch_hdrpatches.exporter.lock import LOCK, held
-from torch_hdrpatches.shards.record import FORMAT_VERSION
+from torch_hdrpatches.shards.manifest import FORMAT_VERSION
 from torch_hdrpatches.storage.folder import Folder
 
 

@@ -101,7 +101,7 @@ def test_what_is_wanted_is_chosen_without_decoding(exported, monkeypatch):
         raise AssertionError("a picture was decoded")
 
     with monkeypatch.context() as patch:
-        patch.setattr("torch_hdrpatches.shards.record.decode", refuse)
+        patch.setattr("torch_hdrpatches.shards.record.decode_image", refuse)
         chosen = {
             "a": read_shards(exported, format="a"),
             "two": read_shards(exported, category="two"),

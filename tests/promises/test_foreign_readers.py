@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.helpers.samples import signatures
 from torch_hdrpatches import export, read_shards
 from torch_hdrpatches.sampling import Sample
+from torch_hdrpatches.shards import decode
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # these readers leave files open
@@ -50,6 +52,18 @@ def test_webdataset_reads_it(exported, ours):
     assert [one["__key__"] for one in read] == list(ours)
     for one in read:
         check(one["__key__"], one["gt.png"], one["lq.png"], one["json"], ours[one["__key__"]])
+
+
+def test_webdataset_with_our_decoder_gives_the_samples_of_read_shards(exported, ours):
+    webdataset = pytest.importorskip("webdataset")
+    shards = sorted(map(str, exported.glob("two/*.tar")))
+    read = list(webdataset.WebDataset(shards, shardshuffle=False, empty_check=False).map(decode))
+    gc.collect()
+    assert signatures(read) == signatures(ours.values())
+    for sample, wanted in zip(read, ours.values(), strict=True):
+        assert list(sample) == list(wanted)
+        for name in wanted.keys() - {"gt", "lq"}:
+            assert (type(sample[name]), sample[name]) == (type(wanted[name]), wanted[name])
 
 
 def test_webdataset_streams_it_through_a_shell_pipe(exported, ours):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from torch_hdrpatches.errors import MissingExtraError, ShardError
 from torch_hdrpatches.shards import png
-from torch_hdrpatches.shards.codecs import CODECS, MAX_PIXELS, decode, encode
+from torch_hdrpatches.shards.codecs import CODECS, MAX_PIXELS, decode_image, encode_image
 
 imagecodecs = pytest.importorskip("imagecodecs")
 
@@ -39,7 +39,7 @@ ABLE = [(name, TYPES[bits]) for name, codec in CODECS.items() for bits in codec.
 @pytest.mark.parametrize(("codec", "dtype"), ABLE)
 def test_every_codec_gives_back_the_very_picture(codec, dtype):
     for picture in (landscape(dtype), landscape(dtype, 1, 1), landscape(dtype, 1, 300), landscape(dtype, 300, 1)):
-        back = decode(encode(picture, codec), codec)
+        back = decode_image(encode_image(picture, codec), codec)
         assert back.dtype == picture.dtype
         assert back.flags.writeable
         np.testing.assert_array_equal(back, picture)
@@ -48,7 +48,7 @@ def test_every_codec_gives_back_the_very_picture(codec, dtype):
 @settings(max_examples=60, deadline=None)
 @given(PICTURES)
 def test_png_gives_back_any_picture(picture):
-    np.testing.assert_array_equal(decode(encode(picture)), picture)
+    np.testing.assert_array_equal(decode_image(encode_image(picture)), picture)
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -56,7 +56,7 @@ def test_the_same_picture_gives_the_same_bytes(codec):
     picture = landscape(np.uint8)
     turned = np.asfortranarray(picture)
     turned.flags.writeable = False
-    assert encode(picture, codec) == encode(picture.copy(), codec) == encode(turned, codec)
+    assert encode_image(picture, codec) == encode_image(picture.copy(), codec) == encode_image(turned, codec)
 
 
 MANY = """
@@ -74,7 +74,7 @@ def test_png_of_every_process_has_the_same_bytes():
 
 def test_other_programs_open_our_8_bit_png():
     picture = landscape(np.uint8)
-    data = encode(picture)
+    data = encode_image(picture)
     image = Image.open(io.BytesIO(data))
     assert (image.format, image.mode) == ("PNG", "RGB")
     np.testing.assert_array_equal(np.asarray(image), picture)
@@ -83,7 +83,7 @@ def test_other_programs_open_our_8_bit_png():
 
 def test_other_programs_open_our_16_bit_png():
     picture = landscape(np.uint16)
-    data = encode(picture)
+    data = encode_image(picture)
     np.testing.assert_array_equal(imagecodecs.png_decode(data), picture)
     cv2 = pytest.importorskip("cv2")
     bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -110,7 +110,7 @@ def written_by_others() -> dict[str, tuple[bytes, np.ndarray]]:
 @pytest.mark.parametrize("kind", ["all filters", "16 bits", "palette", "grey"])
 def test_png_of_other_programs_is_read(kind):
     data, picture = written_by_others()[kind]
-    np.testing.assert_array_equal(decode(data), picture)
+    np.testing.assert_array_equal(decode_image(data), picture)
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -143,45 +143,45 @@ def by_hand(picture: np.ndarray, filters: list[int], parts: int = 1) -> bytes:
 @given(PICTURES, st.data())
 def test_png_with_any_filters_and_chunks_is_read(picture, data):
     filters = data.draw(st.lists(st.integers(0, 4), min_size=len(picture), max_size=len(picture)))
-    np.testing.assert_array_equal(decode(by_hand(picture, filters, data.draw(st.integers(1, 4)))), picture)
+    np.testing.assert_array_equal(decode_image(by_hand(picture, filters, data.draw(st.integers(1, 4)))), picture)
 
 
-@pytest.mark.parametrize("codec", ["webp", "qoi"])
+@pytest.mark.parametrize("codec", ["webp"])
 def test_8_bit_codecs_refuse_16_bits_and_say_what_can(codec):
-    with pytest.raises(ValueError, match=rf"{codec} cannot hold 16-bit pictures; these can: png, jxl, npy"):
-        encode(landscape(np.uint16), codec)
+    with pytest.raises(ValueError, match=rf"{codec} cannot store 16-bit images; these codecs can: png, jxl, npy"):
+        encode_image(landscape(np.uint16), codec)
 
 
 def test_what_is_no_picture_is_refused():
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)):
         with pytest.raises(ValueError, match=r"uint8 or uint16 \(height, width, 3\)"):
-            encode(wrong)
-    with pytest.raises(ValueError, match="no picture codec is called 'tiff'; there are: png"):
-        encode(landscape(np.uint8), "tiff")
+            encode_image(wrong)
+    with pytest.raises(ValueError, match="unknown image codec 'tiff'; available: png"):
+        encode_image(landscape(np.uint8), "tiff")
 
 
-@pytest.mark.parametrize("codec", ["jxl", "qoi"])
+@pytest.mark.parametrize("codec", ["jxl"])
 def test_a_missing_extra_is_named(codec, monkeypatch):
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    with pytest.raises(MissingExtraError, match=rf"{codec} pictures need .*torch_hdrpatches\[codecs\]"):
-        encode(landscape(np.uint8), codec)
+    with pytest.raises(MissingExtraError, match=rf"{codec} images need .*torch_hdrpatches\[codecs\]"):
+        encode_image(landscape(np.uint8), codec)
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_bytes_cut_short_raise_a_shard_error(codec):
-    data = encode(landscape(np.uint8), codec)
+    data = encode_image(landscape(np.uint8), codec)
     for length in (0, 1, 8, 20, 40, len(data) // 2, len(data) - 1):
-        with pytest.raises(ShardError, match=f"{codec} picture of {length} bytes"):
-            decode(data[:length], codec)
+        with pytest.raises(ShardError, match=f"{codec} image of {length} bytes"):
+            decode_image(data[:length], codec)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 255))
 def test_any_changed_byte_of_a_png_is_found_out(place, change):
-    data = bytearray(encode(landscape(np.uint8, 30, 30)))
+    data = bytearray(encode_image(landscape(np.uint8, 30, 30)))
     data[place % len(data)] ^= change
     with pytest.raises(ShardError):
-        decode(bytes(data))
+        decode_image(bytes(data))
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -190,11 +190,11 @@ def test_any_changed_byte_of_a_png_is_found_out(place, change):
 def test_damage_never_raises_anything_but_a_shard_error(codec, seed):
     rng = np.random.default_rng(seed)
     picture = landscape(np.uint8, 30, 30)
-    data = bytearray(encode(picture, codec))
+    data = bytearray(encode_image(picture, codec))
     for place in rng.integers(0, [len(data), len(data), 130, 20]):  # headers as often as pixels
         data[place] ^= int(rng.integers(1, 256))
     try:
-        back = decode(bytes(data), codec)
+        back = decode_image(bytes(data), codec)
     except ShardError:
         return
     assert codec != "png"
@@ -205,58 +205,49 @@ def test_more_pixels_than_announced_are_never_inflated():
     rows = zlib.compress(bytes(50_000_000), 9)
     header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    with pytest.raises(ShardError, match="not the 8 x 8 x 3 bytes that it announces"):
-        decode(bomb)
+    with pytest.raises(ShardError, match="not the 8 x 8 x 3 bytes that its header announces"):
+        decode_image(bomb)
 
 
 def test_a_filter_that_does_not_exist_is_refused():
-    with pytest.raises(ShardError, match="row 2 has a filter that does not exist"):
-        decode(by_hand(landscape(np.uint8, 4, 4), [0, 1, 5, 0]))
+    with pytest.raises(ShardError, match="row 2 has an unknown filter"):
+        decode_image(by_hand(landscape(np.uint8, 4, 4), [0, 1, 5, 0]))
 
 
 def forged(codec: str) -> bytes:
     """A small picture of the codec whose header claims 2^30 pixels."""
     side = 1 << 15
-    data = bytearray(encode(landscape(np.uint8, 4, 4), codec))
+    data = bytearray(encode_image(landscape(np.uint8, 4, 4), codec))
     if codec == "png":
         data[16:24] = struct.pack(">II", side, side)
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
-    elif codec == "qoi":
-        data[4:12] = struct.pack(">II", side, side)
     elif codec == "npy":
         data = bytearray(data.replace(b"(4, 4, 3)", b"(32768, 32768, 3)", 1).replace(b"  ", b"", 4))
     return bytes(data)
 
 
-@pytest.mark.parametrize("codec", ["png", "qoi", "npy"])
+@pytest.mark.parametrize("codec", ["png", "npy"])
 def test_a_header_that_claims_too_much_is_refused_before_memory_is_taken(codec):
     with pytest.raises(ShardError, match=f"32768 x 32768 pixels, where 1 to {MAX_PIXELS} are allowed"):
-        decode(forged(codec), codec)
-
-
-def test_a_jxl_that_claims_too_much_is_refused():
-    # ff 0a, not in eights, height of 30 bits (selector 3) = 2^20, ratio 1:1.
-    bits = (3 << 1) | ((2**20 - 1) << 3) | (1 << 33)
-    with pytest.raises(ShardError, match="1048576 x 1048576 pixels"):
-        decode(b"\xff\x0a" + bits.to_bytes(12, "little"), "jxl")
+        decode_image(forged(codec), codec)
 
 
 def test_objects_are_never_unpickled():
     stream = io.BytesIO()
     np.save(stream, np.array([[["a", "b", None]]], object), allow_pickle=True)
     with pytest.raises(ShardError):
-        decode(stream.getvalue(), "npy")
+        decode_image(stream.getvalue(), "npy")
 
 
 def test_a_transparent_png_is_refused():
     stream = io.BytesIO()
     Image.new("RGBA", (4, 4)).save(stream, "PNG")
     with pytest.raises(ShardError, match="without alpha"):
-        decode(stream.getvalue())
+        decode_image(stream.getvalue())
 
 
 def test_filters_are_chosen_per_row():
     across = np.tile(np.arange(90, dtype=np.uint8).reshape(1, 30, 3), (20, 1, 1))
-    assert png.header(encode(across)) == (30, 20, 8, 2, 0, 0, 0)
-    assert len(encode(across)) < 300
-    assert len(encode(np.ascontiguousarray(across.transpose(1, 0, 2)))) < 300
+    assert png.header(encode_image(across)) == (30, 20, 8, 2, 0, 0, 0)
+    assert len(encode_image(across)) < 300
+    assert len(encode_image(np.ascontiguousarray(across.transpose(1, 0, 2)))) < 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import tarfile
@@ -9,12 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import webdataset
 from torch.utils.data import DataLoader
 
 from tests.helpers.samples import digest
 from torch_hdrpatches import read_shards
 from torch_hdrpatches.errors import ShardError
-from torch_hdrpatches.shards.record import ShardWriter, record, records, sample_of, shards_of
+from torch_hdrpatches.shards import decode
+from torch_hdrpatches.shards.browse import shards_of
+from torch_hdrpatches.shards.record import ShardWriter, members_of, records, sample_of
 
 GOLDEN = Path(__file__).parents[2] / "shards" / "golden" / "v1"
 
@@ -37,6 +41,18 @@ def test_format_version_1_stays_readable(output):
         assert tuple(sample["lq"].shape) == (7, 3, 16, 20)
 
 
+def assert_equal(sample, wanted):
+    """Equal keys in the same order, equal values of the same types."""
+    assert list(sample) == list(wanted)
+    for name, value in wanted.items():
+        assert type(sample[name]) is type(value)
+        if isinstance(value, torch.Tensor):
+            assert sample[name].dtype == value.dtype
+            assert torch.equal(sample[name], value)
+        else:
+            assert sample[name] == value
+
+
 def golden():
     return list(read_shards(GOLDEN / "both", seed=None))
 
@@ -44,10 +60,7 @@ def golden():
 @pytest.mark.parametrize("codec", ["png", "jxl", "npy"])
 def test_a_record_keeps_every_bit(codec):
     for sample in golden():
-        again = sample_of(sample["key"], record(sample, codec))
-        assert again.keys() == sample.keys()
-        for name, value in sample.items():
-            assert torch.equal(again[name], value) if isinstance(value, torch.Tensor) else again[name] == value
+        assert_equal(sample_of(sample["key"], members_of(sample, codec)), sample)
 
 
 def test_equal_samples_make_equal_bytes():
@@ -60,6 +73,24 @@ def test_equal_samples_make_equal_bytes():
         return file.getvalue()
 
     assert written() == written() == next((GOLDEN / "both").glob("*/*.tar")).read_bytes()
+
+
+def raw(shard: Path) -> list[dict[str, bytes]]:
+    """The records of a shard as stock webdataset reads them."""
+    read = webdataset.WebDataset(str(shard), shardshuffle=False, empty_check=False)
+    found = list(read)
+    gc.collect()
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # webdataset leaves files open
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("output", ["sdr", "both"])
+def test_webdataset_with_our_decoder_gives_the_samples_of_read_shards(output):
+    ours = read_shards(GOLDEN / output, seed=None)
+    (shard,) = ours.shards
+    for decoded, sample in zip(map(decode, raw(Path(shard))), ours, strict=True):
+        assert_equal(decoded, sample)
 
 
 def test_workers_read_every_record_once():
@@ -102,7 +133,7 @@ def test_a_name_in_a_shard_is_never_a_path(tmp_path, monkeypatch):
 
 
 def changed(**fields: object) -> dict[str, bytes]:
-    members = record(golden()[0])
+    members = members_of(golden()[0])
     return members | {"json": json.dumps(json.loads(members["json"]) | fields).encode()}
 
 
@@ -110,10 +141,10 @@ def changed(**fields: object) -> dict[str, bytes]:
     "members",
     [
         {"gt.png": b""},
-        {**record(golden()[0]), "json": b"not json"},
-        {**record(golden()[0]), "json": b"[]"},
-        {"json": record(golden()[0])["json"]},
-        {**record(golden()[0]), "gt.png": b"\x89PNG\r\n\x1a\n"},
+        {**members_of(golden()[0]), "json": b"not json"},
+        {**members_of(golden()[0]), "json": b"[]"},
+        {"json": members_of(golden()[0])["json"]},
+        {**members_of(golden()[0]), "gt.png": b"\x89PNG\r\n\x1a\n"},
         changed(frames={"gt": 0, "lq": 5, "gt_hdr": 0, "lq_hdr": 7}),
         changed(frames=None),
         changed(crop=None),

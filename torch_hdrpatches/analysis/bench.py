@@ -13,14 +13,14 @@ from torch.utils.data import DataLoader
 
 from ..errors import MissingExtraError, NoSamplesError
 from ..loading.dataset import HDRPatchDataset
-from ..probe.probe import open_movie
+from ..probe.movie_facts import open_movie
 from ..recipe.recipe import Recipe
 from ..sampling.plan import Run
 from ..sampling.sample import Sample
 from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
-from ..shards.codecs import CODECS, decode
-from ..shards.record import record
+from ..shards.codecs import CODECS, decode_image
+from ..shards.record import members_of
 from ..video.movie import decoder_threads
 
 ENOUGH = 0.95
@@ -157,8 +157,8 @@ def _codecs(sample: Sample) -> Iterator[CodecCost]:
 def _coded(sample: Sample, codec: str) -> tuple[float, float, int]:
     """Seconds to encode, seconds to decode, bytes."""
     began = time.perf_counter()
-    pictures = [data for name, data in record(sample, codec).items() if name.endswith(codec)]
+    pictures = [data for name, data in members_of(sample, codec).items() if name.endswith(codec)]
     between = time.perf_counter()
     for data in pictures:
-        decode(data, codec)
+        decode_image(data, codec)
     return between - began, time.perf_counter() - between, sum(map(len, pictures))

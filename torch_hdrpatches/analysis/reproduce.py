@@ -18,7 +18,7 @@ from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
 from ..shards.browse import all_keys, find_samples
 from ..shards.manifest import manifest_of, recipe_of
-from ..shards.record import PICTURES
+from ..shards.record import IMAGE_KEYS
 from ..storage.folder import Location
 
 
@@ -82,7 +82,7 @@ def _equal(one: object, other: object) -> bool:
 
 
 def _difference(name: str, one: object, other: object) -> str:
-    if name not in PICTURES:
+    if name not in IMAGE_KEYS:
         return f"{name}: {one!r} -> {other!r}"
     if not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
         return f"{name}: only one of them has it"

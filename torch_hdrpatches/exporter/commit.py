@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from ..errors import ExportError
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
-from ..shards.manifest import SIDECARS, shard_name, tally_of_shard
-from ..shards.record import FORMAT_VERSION, Contents, ShardWriter, records
+from ..shards.manifest import FORMAT_VERSION, SIDECARS, shard_name, tally_of_shard
+from ..shards.record import Contents, ShardWriter, records
 from ..storage.folder import Folder
 from .job import Job, aside, record_name
 
@@ -179,7 +179,7 @@ def _cut(folder: Folder, waiting: str, shard: str, samples: int) -> Contents:
     """Write the first records of a shard as the shard; says what they are."""
     with folder.open(waiting) as source, folder.whole_file(shard) as file:
         writer = ShardWriter(file)
-        for key, members in islice(records(source, folder.place(waiting)), samples):
+        for key, members in islice(records(source, folder.location(waiting)), samples):
             fields = json.loads(members["json"])
             writer.write_record(key, members, fields["format"], fields["movie"])
         return writer.close()

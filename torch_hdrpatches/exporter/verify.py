@@ -12,8 +12,8 @@ from typing import IO, Any
 
 from ..errors import RecipeError, ShardError
 from ..recipe.recipe import Recipe
-from ..shards.manifest import CLAIM, SIDECARS, summary_of, wids_of
-from ..shards.record import FORMAT_VERSION, records, sample_of
+from ..shards.manifest import CLAIM, FORMAT_VERSION, SIDECARS, summary_of, wids_of
+from ..shards.record import records, sample_of
 from ..storage.folder import Folder, Location
 from .processes import Executor, serial
 
@@ -55,7 +55,7 @@ def verify(location: Location, *, executor: Executor[str, Looked] = serial) -> l
         ShardError: if there is nothing at all.
     """
     folder = Folder.of(location)
-    files = folder.everything()
+    files = folder.all_files()
     if not files:
         raise ShardError(f"{folder}: there is nothing here")
     manifest, problems = _manifest(folder)
@@ -87,7 +87,7 @@ def look_at(folder: Folder, name: str) -> Looked:
     shard = f"{name}.tar"
     try:
         with folder.open(shard) as file:
-            found, wrong = _contents(file, folder.place(shard), category)
+            found, wrong = _contents(file, folder.location(shard), category)
     except FileNotFoundError:
         return Looked(name, sidecar, (), (Problem(shard, "is missing"),))
     if not wrong:

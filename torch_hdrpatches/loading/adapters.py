@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..sampling.sample import Sample
-from ..shards.codecs import encode
+from ..shards.codecs import encode_image
 
 
 def basicsr(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,4 +64,4 @@ def write_old_layout(sample: Sample, folder: str | Path) -> None:
     for name, picture in pictures.items():
         path = Path(folder) / "Patches" / name / f"{sample['key']}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(picture.permute(1, 2, 0).contiguous().numpy()))
+        path.write_bytes(encode_image(picture.permute(1, 2, 0).contiguous().numpy()))

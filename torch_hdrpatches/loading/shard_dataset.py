@@ -1,4 +1,4 @@
-"""Shards as a training source: the samples that were exported, in an order of their own, chosen without decoding."""
+"""``read_shards``: exported samples as a training dataset, chosen without decoding and shuffled in blocks."""
 
 from __future__ import annotations
 
@@ -7,133 +7,135 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import NoSamplesError, ShardError
 from ..recipe.settings import Accept
 from ..rng import rng_at
+from ..sampling.plan import permutation
 from ..sampling.sample import Transform, name_of
-from ..sampling.stream import Outcome
+from ..sampling.sweep import Outcome
+from ..shards.browse import shards_of
 from ..shards.index import REMEDY, Record, index_of, sidecar_of
-from ..shards.record import sample_of, shards_of
-from ..storage.folder import located
-from .source import EpochDataset
+from ..shards.record import sample_of
+from ..storage.folder import folder_and_name
+from .epochs import EpochDataset
 
 BLOCK = 8
-"""Neighbouring records read together: few enough that memory stays small, enough that disks read in sequence."""
+"""Neighbouring records that are read together: few, to save memory, but enough to read disks in sequence."""
 
 Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Where: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class _Survey:
-    """What is known of a shard before it is read."""
+class _Shard:
+    """A shard and the choice of its records that is read."""
 
     path: str
     identity: str
-    """sha256 from its sidecar, or its size."""
-    numbers: Numbers
-    """int64 (records,): the records that are wanted, by their place in the tar."""
+    """sha256 from its sidecar, or its size in bytes if there is no sidecar."""
+    records: Numbers
+    """int64 (records,): positions of the chosen records in the tar."""
     counts: Counter[tuple[str, str]]
-    """How many of these have a format and category."""
+    """(format, category) to number of chosen records."""
 
 
 class ShardDataset(EpochDataset):
-    """Samples read back from shards. Made by ``read_shards``."""
+    """Samples of exported shards; made by ``read_shards``. An item is a block of up to eight records."""
 
     def __init__(
         self,
-        surveys: tuple[_Survey, ...],
-        chosen: Mapping[str, str],
+        shards: tuple[_Shard, ...],
+        choice: Mapping[str, str],
         transform: Transform | None,
         seed: int | None,
         epoch: int,
         ranks: tuple[int | None, int | None],
     ) -> None:
-        super().__init__(epoch, *ranks)
-        self._surveys = surveys
-        self._chosen = dict(chosen)
+        super().__init__(epoch, *ranks, max_empty_slots=1)  # every record gives a sample
+        self._shards = shards
+        self._choice = dict(choice)
         self._transform = transform
         self._seed = seed
-        sizes = [_block_sizes(len(survey.numbers)) for survey in surveys]
-        self._sizes: Numbers = np.concatenate(sizes)
-        """int64 (blocks,): samples of each."""
-        self._ends: Numbers = np.cumsum([len(blocks) for blocks in sizes])
-        """int64 (shards,): blocks of each and of all before it."""
+        firsts = [np.arange(0, len(shard.records), BLOCK) for shard in shards]
+        self._sizes: Numbers = np.concatenate(
+            [np.minimum(BLOCK, len(shard.records) - first) for shard, first in zip(shards, firsts, strict=True)]
+        )
+        """int64 (blocks,): number of samples in each block."""
+        self._ends: Numbers = np.cumsum([len(first) for first in firsts])
+        """int64 (shards,): number of blocks in each shard and all shards before it."""
 
     def __len__(self) -> int:
         """Samples of all ranks and workers together."""
-        return sum(len(survey.numbers) for survey in self._surveys)
+        return int(self._sizes.sum())
 
     @property
     def shards(self) -> tuple[str, ...]:
         """The paths of the shards."""
-        return tuple(survey.path for survey in self._surveys)
-
-    @property
-    def patience(self) -> int:
-        """Every record gives a sample."""
-        return 1
+        return tuple(shard.path for shard in self._shards)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What the samples depend on; where the shards lie does not matter."""
-        names = [(Path(survey.path).name, survey.identity, len(survey.numbers)) for survey in self._surveys]
-        return {**self._chosen, "shards": names, "seed": self._seed, "transform": name_of(self._transform)}
+        """Everything that the samples depend on; the folder of the shards is left out."""
+        names = [(Path(shard.path).name, shard.identity, len(shard.records)) for shard in self._shards]
+        return {**self._choice, "shards": names, "seed": self._seed, "transform": name_of(self._transform)}
 
     def items(self, epoch: int) -> int:
-        """Blocks of neighbouring records."""
+        """Number of blocks."""
         return len(self._sizes)
 
     def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
-        """The samples of the block at a position of an epoch.
+        """The samples of the block at a position of an epoch, each as the outcome of its slot.
 
         Raises:
             ShardError: if the shard is damaged.
         """
         path, numbers = self._block(epoch, position)
-        index = index_of(path)
-        with _opened(path) as file:
+        index, (folder, name) = index_of(path), folder_and_name(path)
+        with folder.open(name) as file:
             for number in numbers:
-                record = _record(path, index, int(number))
+                if number >= len(index):
+                    raise ShardError(
+                        f"{path}: has {len(index)} records, its sidecar says more; `hdrpatches verify` says which"
+                    )
+                record = index[number]
                 sample = sample_of(record.key, record.read(file))
                 if self._transform:
                     sample = self._transform(sample, rng_at("transform", self._seed or 0, epoch, record.key))
                 yield Outcome(sample["movie"], epoch, sample["slot"], samples=(sample,))
 
-    def where(self, epoch: int, position: int) -> str:
-        """A block in words."""
+    def describe(self, epoch: int, position: int) -> str:
+        """Names a block by its shard and records."""
         path, numbers = self._block(epoch, position)
         return f"shard {path}, records {numbers[0]} to {numbers[-1]}"
 
     def planned(self, epoch: int, positions: range) -> int:
-        """Samples of the blocks at these positions."""
-        blocks = self._order(epoch)[positions.start : positions.stop : positions.step]
-        return int(self._sizes[blocks].sum())
+        """Number of samples in the blocks at these positions."""
+        return int(self._sizes[self._order(epoch)[positions.start : positions.stop : positions.step]].sum())
 
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
-        """Formats, or pairs of format and category, that the samples have, and how many of each there are."""
+        """Every format, or (format, category), of the samples, with its number of samples."""
         counts: Counter[tuple[str, ...]] = Counter()
-        for survey in self._surveys:
-            for pair, count in survey.counts.items():
+        for shard in self._shards:
+            for pair, count in shard.counts.items():
                 counts[pair if by_category else pair[:1]] += count
         return counts
 
     def _order(self, epoch: int) -> Numbers:
         blocks = self.items(epoch)
-        return np.arange(blocks) if self._seed is None else _permutation(self._seed, epoch, blocks)
+        return np.arange(blocks) if self._seed is None else permutation(self._seed, epoch, blocks)
 
     def _block(self, epoch: int, position: int) -> tuple[str, Numbers]:
-        """A shard and the records of it."""
+        """The path of a shard, and the positions of a block's records in it."""
         block = int(self._order(epoch)[position])
-        shard = int(np.searchsorted(self._ends, block, side="right"))
-        first = (block - int(self._ends[shard - 1] if shard else 0)) * BLOCK
-        survey = self._surveys[shard]
-        return survey.path, survey.numbers[first : first + BLOCK]
+        number = int(np.searchsorted(self._ends, block, side="right"))
+        first = (block - int(self._ends[number - 1] if number else 0)) * BLOCK
+        shard = self._shards[number]
+        return shard.path, shard.records[first : first + BLOCK]
 
 
 def read_shards(
@@ -151,71 +153,63 @@ def read_shards(
 ) -> ShardDataset:
     """The samples of exported shards: the same dicts as live, for any ``DataLoader`` and for ``PatchLoader``.
 
-    Blocks of eight neighbouring records come in an order addressed by seed and epoch. What is chosen by ``format``,
-    ``accept`` or ``where`` is found here and now, from the ``.json`` of every record; no picture is decoded for it.
+    Blocks of eight neighbouring records come in a random order that depends on seed and epoch. ``format``, ``accept``
+    and ``where`` are applied at once, to the ``.json`` of every record; no image is decoded for that.
 
     Args:
         source: an exported folder, one tar, a glob, or a list of these; paths, or URLs that fsspec opens.
-        category, format: only this one.
+        category, format: read samples of this category or format only.
         accept: bounds of measures as in a recipe's ``[accept]``, e.g. ``{"entropy": 3.0, "clipped": 0.1}``.
-        where: ``where(fields) -> bool`` on what the record's ``.json`` says.
-        transform: ``transform(sample, rng) -> sample``, with a generator of its own per seed, epoch and key.
-        seed: of the order; None: as they are stored, in every epoch.
+        where: ``where(fields) -> bool`` chooses by the fields of a record's ``.json``.
+        transform: ``transform(sample, rng) -> sample``, with a generator that depends on seed, epoch and key.
+        seed: of the order; None keeps the stored order in every epoch.
         epoch: of the order and of ``transform``; see ``set_epoch``.
-        rank: of this process; found from the environment or the process group when absent.
-        world_size: how many ranks there are; found likewise.
+        rank: of this process; taken from the environment or the process group if None.
+        world_size: number of ranks; taken from the environment or the process group if None.
 
     Raises:
-        ShardError: if there are no shards, or one is damaged.
-        NoSamplesError: if no record is wanted.
+        ShardError: if there are no shards, or a shard is damaged.
+        NoSamplesError: if no record is chosen.
     """
     bounds = Accept.model_validate(accept or {}).bounds()
 
-    def wanted(fields: Mapping[str, Any]) -> bool:
+    def chosen(fields: Mapping[str, Any]) -> bool:
         return (
             format in (None, fields["format"])
             and all(low <= fields["measures"][name] <= high for name, (low, high) in bounds.items())
             and (where is None or where(fields))
         )
 
-    chosen = {"format": format or "", "accept": repr(sorted(bounds.items())), "where": name_of(where)}
+    choice = {"format": format or "", "accept": repr(sorted(bounds.items())), "where": name_of(where)}
     everything = format is None and not bounds and where is None
     paths = shards_of(source, category)
-    with ThreadPoolExecutor(16) as threads:  # most of it is waiting for the disk or the network
-        surveys = tuple(threads.map(partial(_survey, wanted=None if everything else wanted), paths))
-    if not any(len(survey.numbers) for survey in surveys):
-        raise NoSamplesError(f"none of the records in {len(paths)} shards is wanted: {chosen}")
-    return ShardDataset(surveys, chosen, transform, seed, epoch, (rank, world_size))
+    with ThreadPoolExecutor(16) as threads:  # most of the time goes to waiting for the disk or the network
+        shards = tuple(threads.map(partial(_shard, chosen=None if everything else chosen), paths))
+    if not any(len(shard.records) for shard in shards):
+        raise NoSamplesError(f"none of the records in {len(paths)} shards is chosen by {choice}")
+    return ShardDataset(shards, choice, transform, seed, epoch, (rank, world_size))
 
 
-def _block_sizes(records: int) -> Numbers:
-    return np.minimum(BLOCK, records - np.arange(0, records, BLOCK))
-
-
-def _survey(path: str, wanted: Where | None) -> _Survey:
-    folder, name = located(path)
+def _shard(path: str, chosen: Where | None) -> _Shard:
+    """Finds the chosen records of a shard, or all of them with ``chosen=None``."""
+    folder, name = folder_and_name(path)
     sidecar, size = sidecar_of(path), folder.size(name)
     if sidecar and sidecar["bytes"] != size:
         raise ShardError(f"{path}: has {size} bytes, its sidecar says {sidecar['bytes']}; {REMEDY}")
     identity = sidecar.get("sha256", str(size))
-    if sidecar and wanted is None:
-        counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    if sidecar and chosen is None:
         for format, _, count in sidecar["counts"]:
             counts[format, sidecar["category"]] += count
-        return _Survey(path, identity, np.arange(sidecar["samples"]), counts)
-    numbers, counts = [], Counter()
+        return _Shard(path, identity, np.arange(sidecar["samples"]), counts)
+    numbers = []
     with folder.open(name, ahead=0) as file:
         for number, record in enumerate(index_of(path)):
             fields = _fields(path, record, record.read(file, "json"))
-            if wanted is None or wanted(fields):
+            if chosen is None or chosen(fields):
                 numbers.append(number)
                 counts[fields["format"], fields["category"]] += 1
-    return _Survey(path, identity, np.array(numbers, np.int64), counts)
-
-
-def _opened(path: str) -> IO[bytes]:
-    folder, name = located(path)
-    return folder.open(name)
+    return _Shard(path, identity, np.array(numbers, np.int64), counts)
 
 
 def _fields(path: str, record: Record, members: Mapping[str, bytes]) -> Mapping[str, Any]:
@@ -225,15 +219,4 @@ def _fields(path: str, record: Record, members: Mapping[str, bytes]) -> Mapping[
             return dict(fields)
     except (KeyError, ValueError, AttributeError):
         pass
-    raise ShardError(f"{path}: record {record.key} has no .json member of ours")
-
-
-def _record(path: str, index: tuple[Record, ...], number: int) -> Record:
-    if number >= len(index):
-        raise ShardError(f"{path}: holds {len(index)} records, its sidecar says more; `hdrpatches verify` says which")
-    return index[number]
-
-
-@lru_cache(maxsize=4)
-def _permutation(seed: int, epoch: int, blocks: int) -> Numbers:
-    return rng_at("order", seed, epoch).permutation(blocks)
+    raise ShardError(f"{path}: record {record.key} has no .json member written by this package")

@@ -1,9 +1,13 @@
 """Records in WebDataset tar files, and back.
 
-``record``   a sample as members of a tar, and read back
-``codecs``   pictures to bytes and back: PNG, JPEG XL, WebP, NPY
-``png``      our PNG writer
-``index``    where each record lies in a tar, without reading it
+``record``   a sample as members of a tar, and back; ``decode`` for pipelines of webdataset
+``codecs``   lossless image codecs: PNG, JPEG XL, WebP, NPY
+``png``      the PNG reader and writer
+``index``    the records of a tar, in order or found without reading the tar
 ``manifest`` sidecars, manifest, wids index and dataset card of an exported folder
-``browse``   metadata and samples of an exported folder, without reading all of it
+``browse``   shards, metadata and chosen samples of an exported folder
 """
+
+from .record import decode
+
+__all__ = ["decode"]

@@ -1,16 +1,16 @@
-"""Looking into an exported folder without reading all of it: chosen samples, and what records say of themselves."""
+"""Shards, metadata and chosen samples of an exported folder, found without reading all of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import ShardError
 from ..sampling.sample import Sample
-from ..storage.folder import Folder, Location
+from ..storage.folder import Folder, Location, matching_files
 from ..storage.remote import is_url
 from .index import Record, index_of
 from .manifest import sidecars
@@ -19,20 +19,54 @@ from .record import sample_of
 T = TypeVar("T")
 
 
-def spread(things: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of these, at even distances."""
-    if len(things) <= count:
-        return list(things)
-    return [things[(2 * number + 1) * len(things) // (2 * count)] for number in range(count)]
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` of these, evenly spaced."""
+    if len(items) <= count:
+        return list(items)
+    return [items[(2 * number + 1) * len(items) // (2 * count)] for number in range(count)]
 
 
 def is_export(source: str | Path) -> bool:
-    """Whether this names an exported folder, not a recipe: recipes are local files."""
+    """Whether this is the path or URL of an exported folder and not of a recipe, which is always a local file."""
     return is_url(str(source)) or Path(source).is_dir()
 
 
+def shards_of(source: str | Path | Iterable[str | Path], category: str | None = None) -> tuple[str, ...]:
+    """The tars of an exported folder, a glob, one tar, or a list of these, sorted within each; paths or URLs.
+
+    Raises:
+        ShardError: if there are none.
+    """
+    sources = [source] if isinstance(source, (str, Path)) else list(source)
+    found = [tar for place in sources for tar in _shards_at(place, category)]
+    if category:
+        found = [tar for tar in found if Path(tar).name.startswith(f"{category}-")]
+    if not found:
+        raise ShardError(
+            f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else "")
+        )
+    return tuple(found)
+
+
+def _shards_at(place: str | Path, category: str | None) -> list[str]:
+    path = Path(place)
+    if isinstance(place, str) and is_url(place):
+        if (matches := matching_files(place)) != [place] or place.endswith(".tar"):
+            return matches
+    elif path.is_file():
+        return [str(path)]
+    elif not path.is_dir():
+        return sorted(str(tar) for tar in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
+    folder = Folder.of(place)
+    if folder.local is None and folder.exists("manifest.json"):  # not every store can list its files
+        names = [shard["name"] for shard in folder.read_json("manifest.json")["shards"]]
+    else:
+        names = folder.names(f"{category or '[!.]*'}/*.tar") or folder.names("*.tar")
+    return [folder.location(name) for name in names]
+
+
 def exported_samples(location: Location, count: int) -> list[Sample]:
-    """About ``count`` samples, the same share of every category, spread over its shards."""
+    """About ``count`` samples, equally many of every category, spread over its shards."""
     by_category: dict[str, list[tuple[str, int]]] = {}
     for name, sidecar in sidecars(location).items():
         by_category.setdefault(sidecar["category"], []).extend((name, index) for index in range(sidecar["samples"]))
@@ -44,21 +78,21 @@ def exported_samples(location: Location, count: int) -> list[Sample]:
 
 
 def exported_metadata(location: Location, count: int) -> list[dict[str, Any]]:
-    """What about ``count`` records say in their JSON, of shards spread over all; no picture is read."""
-    folder, found = Folder.of(location), dict[str, list[str]]()
+    """The ``.json`` fields of about ``count`` records, spread over the shards; no image is read."""
+    folder, by_category = Folder.of(location), dict[str, list[str]]()
     for name, sidecar in sidecars(folder).items():
         if sidecar["samples"]:
-            found.setdefault(sidecar["category"], []).append(name)
-    shards = [name for names in found.values() for name in spread(names, max(1, count // 100))]
-    most = max(1, -(-count // max(1, len(shards))))
-    return [fields for name in shards for fields in _metadata(folder, name, most)]
+            by_category.setdefault(sidecar["category"], []).append(name)
+    shards = [name for names in by_category.values() for name in spread(names, max(1, count // 100))]
+    per_shard = max(1, -(-count // max(1, len(shards))))
+    return [fields for name in shards for fields in _metadata(folder, name, per_shard)]
 
 
 def find_samples(location: Location, keys: Collection[str]) -> dict[str, Sample]:
-    """The samples with these keys.
+    """The samples with these keys, by key.
 
     Raises:
-        ShardError: if there is one that no shard has.
+        ShardError: if a key is in no shard.
     """
     folder, wanted, found = Folder.of(location), set(keys), dict[str, Sample]()
     for name, sidecar in sidecars(folder).items():
@@ -78,7 +112,7 @@ def all_keys(location: Location) -> list[str]:
 
 
 def _index(folder: Folder, name: str) -> tuple[Record, ...]:
-    return index_of(folder.place(f"{name}.tar"))
+    return index_of(folder.location(f"{name}.tar"))
 
 
 def _samples_at(folder: Folder, wanted: Mapping[str, Collection[int]]) -> Iterator[Sample]:

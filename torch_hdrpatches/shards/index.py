@@ -1,34 +1,39 @@
-"""Where in a tar each record lies, so that one can be read without those before it."""
+"""Records in a tar: walked in order, or found by an index, so that one can be read without those before it.
+
+Written here because neither ``tarfile`` nor ``webdataset`` reads single records of a remote tar without reading it all.
+"""
 
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import IO, Any
+from typing import IO, Any, Literal, TypeVar
 
 from ..errors import ShardError
-from ..storage.folder import located
+from ..storage.folder import folder_and_name
 
-REMEDY = "`hdrpatches verify --repair` makes it again"
-HEADER = 512
-"""Bytes before the contents of a member, which fill whole blocks of as many."""
+T = TypeVar("T")
+
+REMEDY = "`hdrpatches verify --repair` exports it again"
+BLOCK = 512
+"""Bytes of a member's header, and of the blocks that its contents are padded to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The members of one record."""
+    """Where the members of one record lie."""
 
     key: str
     members: tuple[tuple[str, int, int], ...]
     """(suffix, offset, bytes)"""
 
     def read(self, file: IO[bytes], suffix: str = "") -> dict[str, bytes]:
-        """The members by suffix, or only those of one suffix.
+        """The members by suffix, or only the one with the given suffix.
 
         Raises:
-            ShardError: if the file ends before they do.
+            ShardError: if the file is too short.
         """
         found = {}
         for name, offset, size in self.members:
@@ -40,61 +45,81 @@ class Record:
         return found
 
 
-def index_of(location: str) -> tuple[Record, ...]:
-    """The records of a tar, in order; a tar that was looked into before is not read again.
+def walk(
+    file: IO[bytes], name: str, mode: Literal["r|", "r:"], take: Callable[[tarfile.TarFile, tarfile.TarInfo], T]
+) -> Iterator[tuple[str, dict[str, T]]]:
+    """The records of a tar in order, as key and suffix -> ``take(tar, member)``. Nothing is unpacked to disk.
+
+    Args:
+        file: the tar.
+        name: of the tar, for error messages.
+        mode: of ``tarfile``: ``r|`` reads everything once, ``r:`` skips contents by seeking.
+        take: what is wanted of a member.
 
     Raises:
-        ShardError: if it is truncated or damaged, or holds what no shard holds.
+        ShardError: if the tar is truncated or damaged, or has members that are no plain files.
     """
-    folder, name = located(location)
-    if folder.local is None:
-        return _index(location, 0)
-    return _index(location, (folder.local / name).stat().st_mtime_ns)
+    key, members = "", dict[str, T]()
+    try:
+        with tarfile.open(fileobj=file, mode=mode) as tar:
+            for member in tar:
+                if not member.isreg():
+                    raise ShardError(f"{name}: {member.name!r} is not a plain file")
+                stem, _, suffix = member.name.partition(".")
+                if stem != key and members:
+                    yield key, members
+                    members = {}
+                key = stem
+                members[suffix] = take(tar, member)
+    except (tarfile.TarError, EOFError) as error:
+        raise ShardError(f"{name}: truncated or damaged tar: {error}; {REMEDY}") from None
+    if members:
+        yield key, members
+
+
+def index_of(location: str) -> tuple[Record, ...]:
+    """The records of a tar at a path or URL, in order. They are remembered until the file changes.
+
+    Raises:
+        ShardError: if the tar is truncated or damaged, or has members that are no plain files.
+    """
+    folder, name = folder_and_name(location)
+    return _index(location, 0 if folder.local is None else (folder.local / name).stat().st_mtime_ns)
 
 
 def sidecar_of(location: str) -> dict[str, Any]:
-    """What an export wrote beside a shard; empty where there is nothing of the kind."""
-    folder, name = located(location)
-    beside = f"{name.removesuffix('.tar')}.json"
-    fields = folder.read_json(beside) if folder.exists(beside) else {}
+    """The sidecar of a shard at a path or URL; empty if there is none, or one of another program."""
+    folder, name = folder_and_name(location)
+    sidecar = f"{name.removesuffix('.tar')}.json"
+    fields = folder.read_json(sidecar) if folder.exists(sidecar) else {}
     return fields if {"bytes", "samples", "sha256", "counts", "category"} <= fields.keys() else {}
 
 
 @lru_cache(maxsize=1024)
-def _index(location: str, changed: int) -> tuple[Record, ...]:
-    folder, name = located(location)
+def _index(location: str, modified: int) -> tuple[Record, ...]:
+    folder, name = folder_and_name(location)
     size, sidecar = folder.size(name), sidecar_of(location)
     if sidecar.get("bytes") == size and "records" in sidecar:
-        return tuple(_laid_out(sidecar))
-    with folder.open(name, ahead=1 << 16) as file:
-        return _read_through(file, location, size)
+        return tuple(_listed(sidecar))
+
+    def place(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[int, int]:
+        if member.offset_data + member.size > size:
+            raise ShardError(f"{location}: ends within {member.name!r}; {REMEDY}")
+        return member.offset_data, member.size
+
+    with folder.open(name, read_ahead=1 << 16) as file:
+        return tuple(
+            Record(key, tuple((suffix, *where) for suffix, where in members.items()))
+            for key, members in walk(file, location, "r:", place)
+        )
 
 
-def _laid_out(sidecar: Mapping[str, Any]) -> list[Record]:
-    records, offset = [], HEADER
+def _listed(sidecar: Mapping[str, Any]) -> Iterator[Record]:
+    offset = BLOCK
     for line in sidecar["records"]:
         key, *sizes = line.split()
         members = []
         for suffix, size in zip(sidecar["suffixes"], map(int, sizes), strict=True):
             members.append((suffix, offset, size))
-            offset += HEADER + -(-size // HEADER) * HEADER
-        records.append(Record(key, tuple(members)))
-    return records
-
-
-def _read_through(file: IO[bytes], location: str, size: int) -> tuple[Record, ...]:
-    records: list[tuple[str, list[tuple[str, int, int]]]] = []
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                if not member.isreg():
-                    raise ShardError(f"{location}: {member.name!r} is not a plain file")
-                if member.offset_data + member.size > size:
-                    raise ShardError(f"{location}: ends within {member.name!r}; {REMEDY}")
-                key, _, suffix = member.name.partition(".")
-                if not records or records[-1][0] != key:
-                    records.append((key, []))
-                records[-1][1].append((suffix, member.offset_data, member.size))
-    except (tarfile.TarError, EOFError) as error:
-        raise ShardError(f"{location}: not a whole tar: {error}; {REMEDY}") from None
-    return tuple(Record(key, tuple(members)) for key, members in records)
+            offset += BLOCK + -(-size // BLOCK) * BLOCK
+        yield Record(key, tuple(members))

@@ -1,4 +1,4 @@
-"""What an exported folder says of itself: sidecars, manifest, the wids index and the dataset card."""
+"""Sidecars, manifest, wids index and dataset card: the files of an exported folder that describe its shards."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from ..sampling.fingerprint import identity_of
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
 from ..storage.folder import Folder, Location
-from .record import FORMAT_VERSION
 
+FORMAT_VERSION = 1
+"""Of records, sidecars and manifest. Readers accept this version and all earlier ones."""
 WORK = ".work"
-"""Folder of an unfinished export: shards aside, records of finished jobs, the claim."""
+"""Work folder of an unfinished export: shards of finished jobs, their records, and the export record."""
 CLAIM = f"{WORK}/export.json"
-"""What is being exported: its identity, and the targets that were reached before they were raised."""
+"""The export record: the identity of the export, and the targets that were reached before they were raised."""
 SIDECARS = "[!.]*/*-[0-9]*.json"
-"""The names of sidecars below an exported folder."""
+"""Pattern of the names of sidecars in an exported folder."""
 
 
 def shard_name(category: str, index: int) -> str:
-    """Where a shard lies below the exported folder, without its suffix."""
+    """The name of a shard in the exported folder, without its suffix."""
     return f"{category}/{category}-{index:06d}"
 
 
 def identity(stream: PatchStream) -> dict[str, Any]:
-    """Everything that the bytes of an export depend on."""
+    """All settings, options and movie files that the bytes of an export depend on, as flat keys."""
     return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.options)}
 
 
@@ -41,7 +42,7 @@ def recipe_of(location: Location) -> Recipe:
     Raises:
         ShardError: if the folder is not a finished export.
     """
-    return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).place("manifest.json"))
+    return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).location("manifest.json"))
 
 
 def manifest_of(location: Location) -> dict[str, Any]:
@@ -57,12 +58,16 @@ def manifest_of(location: Location) -> dict[str, Any]:
 
 
 def sidecars(location: Location) -> dict[str, dict[str, Any]]:
-    """The sidecars of all finished shards, by the shard's name without its suffix, in order."""
+    """The sidecars of all finished shards, by the shard's name without its suffix, sorted.
+
+    Raises:
+        ShardError: if a file is no sidecar.
+    """
     folder, found = Folder.of(location), {}
     for name in folder.names(SIDECARS):
         fields = folder.read_json(name)
         if not isinstance(fields, dict) or "sha256" not in fields:
-            raise ShardError(f"{folder.place(name)}: not a sidecar")
+            raise ShardError(f"{folder.location(name)}: not a sidecar")
         found[name.removesuffix(".json")] = fields
     return found
 
@@ -90,7 +95,7 @@ def _tally_of_all(found: Mapping[str, Mapping[str, Any]]) -> Tally:
 
 
 def tally_of_shard(sidecar: Mapping[str, Any]) -> Tally:
-    """What a sidecar says of its own category: samples, and why there are not more."""
+    """The samples of a shard, and the refusals of its category."""
     return Tally(
         samples=Counter({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]}),
         rejects=Counter({(movie, reason): n for movie, reason, n in sidecar["refused"]}),
@@ -98,7 +103,7 @@ def tally_of_shard(sidecar: Mapping[str, Any]) -> Tally:
 
 
 def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping[str, Sequence[int]]) -> None:
-    """Write the indexes, the card, and last the manifest that says: complete."""
+    """Write the wids indexes, the dataset card, and last the manifest, which marks the export as complete."""
     recipe, shards = stream.recipe, sidecars(folder)
     tally = _tally_of_all(shards)
     for category in tally.by("category"):
@@ -123,7 +128,7 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
 
 
 def summary_of(recipe: Recipe, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What a manifest says that follows from the sidecars."""
+    """The fields of a manifest that follow from the sidecars."""
     tally = _tally_of_all(shards)
     return {
         "shards": [
@@ -146,7 +151,7 @@ def _movie(stream: PatchStream, name: str, tally: Tally) -> dict[str, Any]:
 
 
 def wids_of(category: str, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The shards of a category as ``wids`` wants them."""
+    """The index of a category's shards in the format of ``wids``."""
     shardlist = [
         {
             "url": f"{category}-{sidecar['index']:06d}.tar",
@@ -161,7 +166,7 @@ def wids_of(category: str, shards: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def card_of(recipe: Recipe, tally: Tally) -> str:
-    """A dataset card that the Hugging Face loader accepts."""
+    """The dataset card, with the settings that Hugging Face ``datasets`` needs to load each category."""
     samples = tally.by("category")
     configs = "".join(
         f"- config_name: {name}\n  data_files:\n  - split: train\n    path: {name}/*.tar\n" for name in samples

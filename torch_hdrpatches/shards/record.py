@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tarfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, TypedDict, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from webdataset import TarWriter
 
 from ..errors import ShardError
 from ..sampling.sample import Sample
-from ..storage.folder import Folder, expanded
-from ..storage.remote import is_url
-from .codecs import CODECS, decode, encode
+from .codecs import CODECS, decode_image, encode_image
+from .index import walk
 
-FORMAT_VERSION = 1
-"""Of the records; a reader reads its own and all earlier versions."""
-
-PICTURES = ("gt", "lq", "gt_hdr", "lq_hdr")
+IMAGE_KEYS = ("gt", "lq", "gt_hdr", "lq_hdr")
+"""Keys of a sample that are stored as images."""
 
 
 class Contents(TypedDict):
-    """What a shard holds, as its sidecar says it."""
+    """What a shard contains, as written into its sidecar."""
 
     samples: int
     bytes: int
@@ -41,56 +37,11 @@ class Contents(TypedDict):
     suffixes: list[str]
     """Of the members of every record."""
     records: list[str]
-    """``KEY BYTES BYTES ...``, the bytes of each member: tells where each record lies without reading the tar."""
+    """``KEY BYTES BYTES ...``, the sizes of the members: records are found by these without reading the tar."""
 
 
-class ShardWriter:
-    """Writes records into one tar whose bytes depend on nothing but the samples."""
-
-    def __init__(self, file: IO[bytes], codec: str = "png") -> None:
-        self._hashing = _HashingFile(file)
-        # Not "w|", which keeps a buffer that it tries to write once more when it is thrown away after an error.
-        self._tar = tarfile.open(fileobj=self._hashing, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
-        self._codec = codec
-        self._suffixes: list[str] = []
-        self._records: list[str] = []
-        self._counts: Counter[tuple[str, str]] = Counter()
-
-    def write(self, sample: Sample) -> None:
-        """Append a sample: ``KEY.gt.png``, ``KEY.lq.png`` (frames stacked top to bottom), ``KEY.json``."""
-        self.write_record(sample["key"], record(sample, self._codec), sample["format"], sample["movie"])
-
-    def write_record(self, key: str, members: Mapping[str, bytes], format: str, movie: str) -> None:
-        """Append a record that is encoded already."""
-        for suffix, data in members.items():
-            # TarInfo's own defaults are time 0, owner 0 and mode 0644: nothing of this machine gets in.
-            member = tarfile.TarInfo(f"{key}.{suffix}")
-            member.size = len(data)
-            self._tar.addfile(member, io.BytesIO(data))
-        if self._records and list(members) != self._suffixes:
-            raise ShardError(f"record {key} has {', '.join(members)}, those before it {', '.join(self._suffixes)}")
-        self._suffixes = list(members)
-        self._records.append(" ".join([key, *(str(len(data)) for data in members.values())]))
-        self._counts[format, movie] += 1
-
-    def close(self) -> Contents:
-        """End the tar, and say what is in it."""
-        self._tar.close()
-        return Contents(
-            samples=len(self._records),
-            bytes=self._hashing.size,
-            sha256=self._hashing.sha256.hexdigest(),
-            md5=self._hashing.md5.hexdigest(),
-            counts=[[format, movie, count] for (format, movie), count in sorted(self._counts.items())],
-            first_key=self._records[0].partition(" ")[0],
-            last_key=self._records[-1].partition(" ")[0],
-            suffixes=self._suffixes,
-            records=self._records,
-        )
-
-
-class _HashingFile(io.RawIOBase):
-    """Passes writes on and hashes them, so that a shard need not be read back for its sidecar."""
+class HashingFile:
+    """Hashes all bytes that pass through a file, so that no shard is read twice."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -98,40 +49,94 @@ class _HashingFile(io.RawIOBase):
         self.md5 = hashlib.md5(usedforsecurity=False)  # wids wants it
         self.size = 0
 
-    def writable(self) -> bool:
-        return True
+    def read(self, size: int = -1) -> bytes:
+        """As of any file."""
+        data = self._file.read(size)
+        self._hash(data)
+        return data
 
-    def tell(self) -> int:
-        return self.size
+    def write(self, data: bytes) -> int:
+        """As of any file, but ignored once the file is closed."""
+        if not self._file.closed:  # tarfile flushes once more when it is collected, after an error too
+            self._file.write(data)
+            self._hash(data)
+        return len(data)
 
-    def write(self, data: Any) -> int:
+    def _hash(self, data: bytes) -> None:
         self.sha256.update(data)
         self.md5.update(data)
         self.size += len(data)
-        self._file.write(data)
-        return len(data)
 
 
-def record(sample: Sample, codec: str = "png") -> dict[str, bytes]:
-    """The members of a record by suffix, in their order in the tar."""
-    fields: dict[str, Any] = {name: value for name, value in sample.items() if name not in PICTURES}
+class ShardWriter:
+    """Writes records into one tar, whose bytes depend on the samples only."""
+
+    def __init__(self, file: IO[bytes], codec: str = "png") -> None:
+        self._hashing = HashingFile(file)
+        # Nothing of this machine gets in: time 0, owner 0 without a name.
+        self._tar = TarWriter(self._hashing, user="", group="", mode=0o644, mtime=0, encoder=False)
+        self._codec = codec
+        self._suffixes: list[str] = []
+        self._records: list[str] = []
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def write(self, sample: Sample) -> None:
+        """Append a sample: ``KEY.gt.png``, ``KEY.lq.png`` (frames stacked top to bottom), ``KEY.json``."""
+        self.write_record(sample["key"], members_of(sample, self._codec), sample["format"], sample["movie"])
+
+    def write_record(self, key: str, members: Mapping[str, bytes], format: str, movie: str) -> None:
+        """Append a record that is encoded already."""
+        if self._records and list(members) != self._suffixes:
+            raise ShardError(
+                f"record {key} has the members {', '.join(members)}, those before it {', '.join(self._suffixes)}"
+            )
+        for suffix, data in members.items():  # one by one, because TarWriter sorts the members of a call
+            self._tar.write({"__key__": key, suffix: data})
+        self._suffixes = list(members)
+        self._records.append(" ".join([key, *(str(len(data)) for data in members.values())]))
+        self._counts[format, movie] += 1
+
+    def close(self) -> Contents:
+        """Finish the tar and describe it."""
+        self._tar.close()
+        return Contents(
+            samples=len(self._records),
+            bytes=self._hashing.size,
+            sha256=self._hashing.sha256.hexdigest(),
+            md5=self._hashing.md5.hexdigest(),
+            counts=counts_of(self._counts),
+            first_key=self._records[0].partition(" ")[0],
+            last_key=self._records[-1].partition(" ")[0],
+            suffixes=self._suffixes,
+            records=self._records,
+        )
+
+
+def counts_of(counts: Counter[tuple[str, str]]) -> list[list[str | int]]:
+    """Samples by (format, movie) as a sidecar lists them."""
+    return [[*names, count] for names, count in sorted(counts.items())]
+
+
+def members_of(sample: Sample, codec: str = "png") -> dict[str, bytes]:
+    """The members of a sample's record by suffix, in their order in the tar."""
+    fields: dict[str, Any] = {name: value for name, value in sample.items() if name not in IMAGE_KEYS}
     fields["frames"] = {}
     members = {}
-    for name in PICTURES:
+    for name in IMAGE_KEYS:
         if name in sample:
             tensor: Tensor = sample[name]  # type: ignore[literal-required]
             fields["frames"][name] = tensor.shape[0] if tensor.ndim == 4 else 0
             stacked = tensor.movedim(-3, -1).reshape(-1, tensor.shape[-1], 3).numpy()
-            members[f"{name}.{codec}"] = encode(stacked, codec)
+            members[f"{name}.{codec}"] = encode_image(stacked, codec)
     members["json"] = json.dumps(fields, sort_keys=True).encode()
     return members
 
 
-def sample_of(key: str, members: dict[str, bytes]) -> Sample:
-    """The sample of a record's members, by suffix.
+def sample_of(key: str, members: Mapping[str, bytes]) -> Sample:
+    """The sample of a record, given its members by suffix.
 
     Raises:
-        ShardError: if a member is missing, or is not what the record says.
+        ShardError: if a member is missing, damaged or contradicts the ``.json``.
     """
     if "json" not in members:
         raise ShardError(f"record {key} has no .json member")
@@ -141,15 +146,26 @@ def sample_of(key: str, members: dict[str, bytes]) -> Sample:
         fields["frame_pts"] = tuple(fields["frame_pts"])
         fields["crop"] = tuple(fields["crop"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ShardError(f"record {key}: its .json is not one of ours: {error!r}") from None
-    pictures = {}
+        raise ShardError(f"record {key}: its .json was not written by this package: {error!r}") from None
+    images = {}
     for suffix, data in members.items():
         name, _, codec = suffix.partition(".")
         if codec in CODECS and name in frames:
-            pictures[name] = _tensor(key, decode(data, codec), frames[name])
-    if missing := frames.keys() - pictures.keys():
-        raise ShardError(f"record {key} lacks its {' and '.join(sorted(missing))}")
-    return cast(Sample, {**fields, **pictures})
+            images[name] = _tensor(key, decode_image(data, codec), frames[name])
+    if missing := frames.keys() - images.keys():
+        raise ShardError(f"record {key} has no {' and '.join(sorted(missing))}")
+    return cast(Sample, {**fields, **images})
+
+
+def decode(raw: Mapping[str, Any]) -> Sample:
+    """The sample of a record as webdataset reads it, for pipelines of webdataset.
+
+    ``wds.WebDataset(urls, shardshuffle=100).map(torch_hdrpatches.shards.decode)`` gives the samples of ``read_shards``.
+
+    Raises:
+        ShardError: as ``sample_of``.
+    """
+    return sample_of(raw["__key__"], {suffix: data for suffix, data in raw.items() if not suffix.startswith("__")})
 
 
 def _tensor(key: str, stacked: np.ndarray[Any, np.dtype[Any]], frames: int) -> Tensor:
@@ -157,71 +173,20 @@ def _tensor(key: str, stacked: np.ndarray[Any, np.dtype[Any]], frames: int) -> T
     if not frames:
         return pixels.permute(2, 0, 1)
     if frames < 0 or len(pixels) % frames:
-        raise ShardError(f"record {key}: {len(pixels)} rows are not {frames} frames")
+        raise ShardError(f"record {key}: {len(pixels)} rows cannot be split into {frames} frames")
     return pixels.view(frames, -1, *pixels.shape[1:]).permute(0, 3, 1, 2)
 
 
 def records(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The records of a tar as (key, members by suffix), in order. Nothing is unpacked to disk.
+    """The records of a tar as key and members by suffix, in order; ``name`` is for error messages.
 
     Raises:
         ShardError: if the tar is truncated or damaged.
     """
-    key, members = "", dict[str, bytes]()
-    try:
-        with tarfile.open(fileobj=file, mode="r|") as tar:
-            for member in tar:
-                if not member.isreg():
-                    raise ShardError(f"{name}: {member.name!r} is not a plain file")
-                stem, _, suffix = member.name.partition(".")
-                if stem != key and members:
-                    yield key, members
-                    members = {}
-                key = stem
-                content = tar.extractfile(member)
-                assert content is not None, "plain files have content"
-                members[suffix] = content.read()
-    except (tarfile.TarError, EOFError) as error:
-        raise ShardError(f"{name}: not a whole tar: {error}; `hdrpatches verify --repair` makes it again") from None
-    if members:
-        yield key, members
+    return walk(file, name, "r|", _content)
 
 
-def shards_of(source: str | Path | Iterable[str | Path], category: str | None = None) -> tuple[str, ...]:
-    """The tars of an exported folder, a glob, one tar, or a list of these, sorted within each; paths or URLs.
-
-    Raises:
-        ShardError: if there are none.
-    """
-    sources = [source] if isinstance(source, (str, Path)) else list(source)
-    found: list[str] = []
-    for one in sources:
-        path = Path(one)
-        if isinstance(one, str) and is_url(one):
-            found += _shards_at(one, category)
-        elif path.is_dir():
-            found += sorted(str(tar) for tar in path.glob(f"{category or '*'}/*.tar")) or sorted(
-                str(tar) for tar in path.glob("*.tar")
-            )
-        elif path.exists():
-            found.append(str(path))
-        else:
-            found += sorted(str(tar) for tar in Path(path.anchor or ".").glob(str(path.relative_to(path.anchor))))
-    if category:
-        found = [tar for tar in found if Path(tar).name.startswith(f"{category}-")]
-    if not found:
-        raise ShardError(
-            f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else "")
-        )
-    return tuple(found)
-
-
-def _shards_at(url: str, category: str | None) -> list[str]:
-    if (matches := expanded(url)) != [url] or url.endswith(".tar"):
-        return matches
-    folder = Folder.of(url)
-    if folder.exists("manifest.json"):  # not every store can list what is in it
-        names = [shard["name"] for shard in folder.read_json("manifest.json")["shards"]]
-    else:
-        names = folder.names(f"{category or '[!.]*'}/*.tar") or folder.names("*.tar")
-    return [folder.place(name) for name in names]
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    content = tar.extractfile(member)
+    assert content is not None, "plain files have content"
+    return content.read()
