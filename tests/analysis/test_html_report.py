@@ -17,8 +17,10 @@ from PIL import Image
 from torch_hdrpatches import export, read_shards
 from torch_hdrpatches.analysis import contact_sheet, html_report
 from torch_hdrpatches.analysis.contact_sheet import BOX
-from torch_hdrpatches.analysis.report_data import evidence_of
+from torch_hdrpatches.analysis.report_data import lights, most_telling, refused_windows
+from torch_hdrpatches.analysis.selection import select
 from torch_hdrpatches.errors import NoSamplesError
+from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.shards.browse import exported_metadata, exported_samples
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
@@ -80,20 +82,40 @@ def test_metadata_are_those_of_the_samples(exported):
     assert 2 <= len(exported_metadata(exported, 4)) <= 8
 
 
-def test_refused_windows_are_found_again_with_their_reason(exported):
-    evidence = evidence_of(exported, rows=4)
-    assert len(evidence.refused) == evidence.tally.rejects["cuts", "cut"] > 0
-    assert {one.reason for one in evidence.refused} == {"cut"}
-    assert all(one.score >= 1 for one in evidence.refused)
-    assert evidence.shown() == evidence.refused
+def test_refused_windows_of_an_export_are_found_again_with_their_reason(exported):
+    selection = select(exported, 4, records=1000)
+    refused = refused_windows(selection)
+    assert len(refused) == selection.tally.rejects["cuts", "cut"] > 0
+    assert {window.reason for window in refused} == {"cut"}
+    assert all(window.score >= 1 for window in refused)
+    assert most_telling(refused) == refused
+
+
+@pytest.mark.parametrize("source", ["recipe", "export"])
+def test_with_aligned_windows_a_report_shows_only_windows_that_the_stream_refused(tmp_path, source):
+    movie = write_movie(tmp_path / "cuts.mkv", MovieSpec(height=180, width=320, frames=144, cuts=(27, 75), keyint=24))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        '[sampling]\nalign = "keyframe"\ntimestamps_per_movie = 16\nretry_skip = 0.2\n'
+        "[formats.patch]\ngt = [96, 96]\n[categories.all]\nformats = { patch = 1 }\n"
+        f'[[movies]]\npath = "{movie}"\ncategories = ["all"]\n'
+    )
+    stream = PatchStream(recipe)
+    rejects = [reject for run in stream.plan.runs for outcome in stream.run(0, run) for reject in outcome.rejects]
+    assert {reason for _, reason in rejects} == {"cut", "same_gop"}
+    if source == "export":
+        export(recipe, tmp_path / "out")
+    refused = refused_windows(select(recipe if source == "recipe" else tmp_path / "out", 4, records=1000))
+    assert {(window.seconds, window.reason) for window in refused} == {r for r in rejects if r.reason != "same_gop"}
+    assert all(window.score >= 1 for window in refused)
 
 
 def test_light_is_counted_for_every_movie(exported):
-    lights = {one.movie: one for one in evidence_of(exported, rows=2).lights}
-    assert set(lights) == {"cuts", "hlg"}
-    assert lights["cuts"].pixels.sum() > 4 * 240 * 480
-    assert (np.diff(lights["cuts"].sdr) >= 0).all()
-    assert (lights["cuts"].peak_from, lights["hlg"].peak_from) == ("maxcll", "assumed")
+    found = {light.movie: light for light in lights(select(exported, 2, records=1000))}
+    assert set(found) == {"cuts", "hlg"}
+    assert found["cuts"].pixels.sum() > 4 * 240 * 480
+    assert (np.diff(found["cuts"].sdr) >= 0).all()
+    assert (found["cuts"].peak_from, found["hlg"].peak_from) == ("maxcll", "assumed")
 
 
 def test_a_report_holds_everything_itself(report):
@@ -127,7 +149,7 @@ def test_a_recipe_that_gives_nothing_is_an_error_that_says_why(exported):
 def test_without_matplotlib_the_extra_is_named(exported):
     code = (
         "import sys; sys.modules['matplotlib.figure'] = None\n"
-        "from torch_hdrpatches.html_report import html_report\n"
+        "from torch_hdrpatches.analysis import html_report\n"
         f"html_report({str(exported)!r}, {str(exported.parent / 'x.html')!r}, 2)"
     )
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

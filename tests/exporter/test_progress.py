@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from torch_hdrpatches import Recipe, export
-from torch_hdrpatches.cli.display import drawn, line
+from torch_hdrpatches.cli.progress import ProgressBars, line
 from torch_hdrpatches.exporter import Progress, processes, serial, watching
 from torch_hdrpatches.exporter.job import Job
 from torch_hdrpatches.exporter.progress import CategoryProgress, Watching, json_lines
@@ -100,10 +100,10 @@ def test_one_line_says_everything():
     categories = (CategoryProgress("master", 30, 90, 2.0), CategoryProgress("space", 5, 5, 0.5))
     progress = Progress(10.0, tally, categories, ("pq",), 2, "commit")
     assert line(progress) == (
-        "master 30/90, space 5/5; 2.5 samples/s, 30 s left; refused 4 cut; 2 finished jobs wait for a slower one ahead"
+        "master 30/90, space 5/5; 2.5 samples/s, 30 s left; refused 4 cut; 2 finished jobs wait for an earlier job"
     )
     console = Console(file=io.StringIO(), width=100)
-    console.print(drawn(progress))
+    console.print(ProgressBars(lambda: progress, console))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(part in text for part in ("master", "30 of 90", "2.0/s", "30 s left", "reading pq", "refused 4 cut"))
 

@@ -4,7 +4,8 @@
 ``bench``         how fast this machine decodes these movies
 ``split``         training and validation without a shared shot
 ``reproduce``     an exported sample made again and compared
-``movie_view``    one movie apart from the stream: frames, cuts, light
+``selection``     samples of a recipe or export to look at, and their source frames
+``movie_view``    one open movie: frames, cuts, brightness
 ``contact_sheet`` a PNG with one sample per row
 ``report_data``   what an HTML report shows, as data
 ``html_report``   the report as one self-contained page

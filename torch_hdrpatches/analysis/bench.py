@@ -1,4 +1,4 @@
-"""How fast a recipe's movies are on this machine: workers, decoding against everything else, the shards' codecs."""
+"""Measures this machine on a recipe's movies: samples per second by number of workers, decoding time, shard codecs."""
 
 from __future__ import annotations
 
@@ -18,31 +18,30 @@ from ..recipe.recipe import Recipe
 from ..sampling.plan import Run
 from ..sampling.sample import Sample
 from ..sampling.stream import PatchStream
-from ..sampling.sweep import Outcome
 from ..shards.codecs import CODECS, decode_image
 from ..shards.record import members_of
 from ..video.movie import decoder_threads
 
 ENOUGH = 0.95
-"""Of the highest rate: the fewest workers that reach it are preferred, for each of them needs memory."""
+"""Share of the highest rate: the fewest workers that reach it are recommended, as each of them needs memory."""
 FEWEST = 12
-"""Samples below which a rate says nothing."""
+"""Samples from which a rate is meaningful."""
 REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What a plain ``DataLoader`` gives."""
+    """The rate of a plain ``DataLoader``."""
 
     workers: int
     samples_per_second: float
     samples: int
-    """Counted."""
+    """Number of samples that were measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodecCost:
-    """One sample as a record of a shard."""
+    """The cost of one sample as a shard record."""
 
     codec: str
     encode_ms: float
@@ -52,40 +51,40 @@ class CodecCost:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Figures of one machine and its movies."""
+    """The measurements."""
 
     cores: int
     decode_ms: float
-    """Per timestamp in one process: reading the windows and nothing else."""
+    """Per timestamp in one process: decoding of the windows only."""
     live_ms: float
-    """The same timestamps with everything that makes samples of them."""
+    """Per timestamp in one process: everything that makes samples."""
     decoder_threads: int
-    """Of that process."""
+    """Threads of the decoder in that process."""
     timestamps: int
     rates: tuple[Rate, ...]
     codecs: tuple[CodecCost, ...]
 
     @property
     def best(self) -> Rate:
-        """The fewest workers that come close to the highest rate."""
+        """The rate of the recommended number of workers."""
         highest = max(rate.samples_per_second for rate in self.rates)
         return next(rate for rate in self.rates if rate.samples_per_second >= ENOUGH * highest)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, JSON-able."""
+        """All fields, JSON-able."""
         return asdict(self) | {"recommended_workers": self.best.workers}
 
 
 def bench(recipe: Recipe, *, seconds: float = 10.0) -> Bench:
-    """Measure for about ``seconds`` with each number of workers, and as long for the stages.
+    """Measure for about ``seconds`` with each number of workers, and as long in one process without workers.
 
     Raises:
-        MovieError: if a movie gives nothing.
+        MovieError: if a movie cannot be used.
         NoSamplesError: if the movies give too few samples to measure.
     """
     stream = PatchStream(recipe)
     for movie in stream.recipe.movies:
-        stream.facts(str(movie.name))  # looked into before any clock runs
+        stream.facts(movie.name)  # probed before any clock runs
     decode_ms, live_ms, timestamps, sample = _stages(stream, seconds)
     cores = os.cpu_count() or 1
     counts = sorted({0, 1, cores, *(2**n for n in range(1, 8) if 2**n < cores)})
@@ -96,27 +95,26 @@ def bench(recipe: Recipe, *, seconds: float = 10.0) -> Bench:
         decoder_threads=decoder_threads(),
         timestamps=timestamps,
         rates=tuple(_rate(HDRPatchDataset(recipe), count, seconds) for count in counts),
-        codecs=tuple(_codecs(sample)),
+        codecs=tuple(_codec_costs(sample)),
     )
 
 
 def _stages(stream: PatchStream, seconds: float) -> tuple[float, float, int, Sample]:
-    """Milliseconds per timestamp of decoding and of all; the timestamps; a sample."""
-    runs = [stream.plan.runs[position] for position in stream.plan.order(0)]
-    list(stream.run(0, runs[0]))  # compiles, and takes the memory
-    decoding = making = 0.0
-    given: list[Outcome] = []
-    for run in runs:
-        began = time.perf_counter()
-        outcomes = [outcome for outcome in stream.run(0, run) if outcome.samples]
-        making += time.perf_counter() - began
-        given += outcomes
-        decoding += _decoding(stream, run, [outcome.samples[0]["seconds"] for outcome in outcomes])
-        if making + decoding > seconds:
+    """Milliseconds per timestamp of decoding and in all; the number of timestamps; a sample."""
+    list(stream.run(0, stream.plan.run_at(0, 0)))  # compiles, and allocates memory
+    decoding = live = 0.0
+    samples: list[Sample] = []
+    for position in range(len(stream.plan)):
+        run, began = stream.plan.run_at(0, position), time.perf_counter()
+        found = [outcome.samples[0] for outcome in stream.run(0, run) if outcome.samples]
+        live += time.perf_counter() - began
+        decoding += _decoding(stream, run, [sample["seconds"] for sample in found])
+        samples += found
+        if live + decoding > seconds:
             break
-    if not given:
-        raise NoSamplesError(f"{seconds:g} seconds gave no sample to measure; see what `hdrpatches plan` says")
-    return 1000 * decoding / len(given), 1000 * making / len(given), len(given), given[0].samples[0]
+    if not samples:
+        raise NoSamplesError(f"no samples in {seconds:g} seconds; `hdrpatches plan` shows why")
+    return 1000 * decoding / len(samples), 1000 * live / len(samples), len(samples), samples[0]
 
 
 def _decoding(stream: PatchStream, run: Run, moments: list[float]) -> float:
@@ -130,10 +128,10 @@ def _decoding(stream: PatchStream, run: Run, moments: list[float]) -> float:
 
 def _rate(dataset: HDRPatchDataset, workers: int, seconds: float) -> Rate:
     began = now = 0.0
-    samples = -1
+    samples = -1  # the first sample starts the clock, as workers take a while to start
     for _ in DataLoader(dataset, batch_size=None, num_workers=workers):
         now = time.perf_counter()
-        began = began or now  # from the first sample on: workers start once
+        began = began or now
         samples += 1
         if now - began > seconds:
             break
@@ -144,21 +142,21 @@ def _rate(dataset: HDRPatchDataset, workers: int, seconds: float) -> Rate:
     return Rate(workers, samples / (now - began), samples)
 
 
-def _codecs(sample: Sample) -> Iterator[CodecCost]:
+def _codec_costs(sample: Sample) -> Iterator[CodecCost]:
     for codec in CODECS:
         try:
-            times = [_coded(sample, codec) for _ in range(REPEATS)]
-        except MissingExtraError:  # not installed: nothing to compare
+            costs = [_codec_cost(sample, codec) for _ in range(REPEATS)]
+        except MissingExtraError:  # this codec is not installed
             continue
-        encoding, decoding, sizes = zip(*times, strict=True)
+        encoding, decoding, sizes = zip(*costs, strict=True)
         yield CodecCost(codec, 1000 * median(encoding), 1000 * median(decoding), sizes[0] / 1000)
 
 
-def _coded(sample: Sample, codec: str) -> tuple[float, float, int]:
+def _codec_cost(sample: Sample, codec: str) -> tuple[float, float, int]:
     """Seconds to encode, seconds to decode, bytes."""
     began = time.perf_counter()
-    pictures = [data for name, data in members_of(sample, codec).items() if name.endswith(codec)]
+    images = [data for name, data in members_of(sample, codec).items() if name.endswith(codec)]
     between = time.perf_counter()
-    for data in pictures:
+    for data in images:
         decode_image(data, codec)
-    return between - began, time.perf_counter() - between, sum(map(len, pictures))
+    return between - began, time.perf_counter() - between, sum(map(len, images))

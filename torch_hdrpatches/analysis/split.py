@@ -1,4 +1,4 @@
-"""Training and validation without a shared shot, and the proof of it: movies apart, or cut apart where a shot ends."""
+"""Splits a recipe into training and validation without a shared shot, and audits that two recipes share none."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from itertools import pairwise
 from typing import Literal
 
 from ..errors import RecipeError
-from ..recipe.recipe import Recipe
-from ..recipe.settings import Movie
+from ..recipe.recipe import Recipe, ResolvedRecipe
+from ..recipe.settings import Movie, ResolvedMovie
 from ..rng import uniform_at
-from ..storage.range_file import opened
-from .movie_view import Examined, examining
+from ..storage.range_file import open_file
+from .movie_view import MovieView, open_view
 
 By = Literal["movie", "time"]
+Sides = tuple[list[ResolvedMovie], list[ResolvedMovie]]
+"""The movies for training and for validation."""
 
 SEARCHED = 120.0
-"""Seconds to either side of where a movie would be divided in which a cut is looked for."""
+"""Seconds before and after the wanted moment within which a cut is searched."""
 WINDOW = 13
-"""Pictures that are looked at together for a cut between two of them."""
+"""Frames that are decoded together to find a cut between two of them."""
 HEAD = 1 << 20
-"""Bytes at the beginning by which a movie file is known, beside its size."""
+"""Bytes at the beginning of a movie file by which it is recognised, together with its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the audit found out about one movie."""
+    """The result of the audit for one movie."""
 
     movie: str
     proved: bool
@@ -38,17 +40,17 @@ def split(recipe: Recipe, *, share: float = 0.1, by: By = "movie", gap: float = 
     """A training and a validation recipe.
 
     Args:
-        recipe: what to divide.
-        share: of the slots that go into validation, about.
-        by: whole movies, or one stretch of every movie that begins and ends with a cut.
-        gap: seconds left out round every such cut, half of them before it.
+        recipe: the recipe to split.
+        share: share of the slots that go into validation, approximately.
+        by: ``"movie"``: whole movies. ``"time"``: one part of each movie, between two cuts.
+        gap: seconds to leave out around each of these cuts, half of them before it.
 
     Raises:
-        RecipeError: if it cannot be divided like this; why, and what would help.
-        MovieError: if a movie that has to be looked at gives nothing.
+        RecipeError: if the recipe cannot be split like this; says why, and what would help.
+        MovieError: if a movie has to be decoded and cannot be.
     """
     if not 0 < share < 1:
-        raise RecipeError(f"share is {share}, expected a part of the whole between 0 and 1")
+        raise RecipeError(f"share is {share}, expected a number between 0 and 1")
     resolved = recipe.resolved()
     train, validation = _by_movie(resolved, share) if by == "movie" else _by_time(resolved, share, gap)
     targets = {
@@ -62,111 +64,108 @@ def split(recipe: Recipe, *, share: float = 0.1, by: By = "movie", gap: float = 
 
 
 def audit(train: Recipe, validation: Recipe) -> list[Finding]:
-    """Whether a shot is in both: one finding per movie of the validation recipe.
+    """Whether the recipes share a shot: one finding per movie of the validation recipe.
 
-    A movie that is in one of them only is told by its file, not by its name. In a movie that is in both, there must be
-    a cut between every stretch of one and its neighbour of the other; it is looked for in the pictures.
+    Movies are compared by file, not by name. In a movie that both recipes have, a cut must lie between each part of one
+    recipe and the next part of the other; the audit decodes the movie to find it.
     """
     mine, theirs = validation.resolved(), {_file(movie): movie for movie in train.resolved().movies}
     findings = []
     for movie in mine.movies:
         if other := theirs.get(_file(movie)):
-            with examining(mine, str(movie.name)) as looked:
-                findings.append(_apart(looked, movie, other, mine.sampling.frames))
+            with open_view(mine, movie.name) as view:
+                findings.append(_audited(view, movie, other))
         else:
-            findings.append(Finding(str(movie.name), True, "is in validation only"))
+            findings.append(Finding(movie.name, True, "is in validation only"))
     return findings
 
 
-def _by_movie(recipe: Recipe, share: float) -> tuple[list[Movie], list[Movie]]:
-    slots = {str(movie.name): movie.timestamps or recipe.sampling.timestamps_per_movie for movie in recipe.movies}
-    if len(slots) < 2:
+def _by_movie(recipe: ResolvedRecipe, share: float) -> Sides:
+    if len(recipe.movies) < 2:
         raise RecipeError("one movie cannot be split by movie; split it by time, or add movies")
-    drawn = sorted(recipe.movies, key=lambda movie: uniform_at("split", recipe.seed, str(movie.name)))
-    chosen: list[Movie] = []
+    drawn = sorted(recipe.movies, key=lambda movie: uniform_at("split", recipe.seed, movie.name))
+    wanted, chosen = share * sum(movie.slots for movie in drawn), list[ResolvedMovie]()
     for movie in drawn:
-        left = [other for other in drawn if other not in chosen and other is not movie]
-        taken = sum(slots[str(one.name)] for one in chosen)
-        keeps_all = {name for other in left for name in other.categories} >= movie.categories.keys()
-        if keeps_all and (not chosen or taken + slots[str(movie.name)] / 2 <= share * sum(slots.values())):
+        others = [other for other in drawn if other not in chosen and other is not movie]
+        keeps_all = {name for other in others for name in other.categories} >= movie.categories.keys()
+        if keeps_all and (not chosen or sum(other.slots for other in chosen) + movie.slots / 2 <= wanted):
             chosen.append(movie)
     if not chosen:
         raise RecipeError("every movie is the only one of some category; split by time, or add movies")
     return [movie for movie in recipe.movies if movie not in chosen], [m for m in recipe.movies if m in chosen]
 
 
-def _by_time(recipe: Recipe, share: float, gap: float) -> tuple[list[Movie], list[Movie]]:
-    train, validation = list[Movie](), list[Movie]()
+def _by_time(recipe: ResolvedRecipe, share: float, gap: float) -> Sides:
+    sides: Sides = [], []
     for movie in recipe.movies:
         if movie.stretches is not None:
-            raise RecipeError(f"{movie.name}: it has stretches already; split the recipe that it had before")
-        with examining(recipe, str(movie.name)) as looked:
-            facts = looked.facts
-            ball = uniform_at("split", recipe.seed, str(movie.name))
-            start, stop = _between_cuts(looked, str(movie.name), ball * (1 - share) * facts.duration, share)
-        half = max(gap / 2, recipe.sampling.frames / (facts.fps or 24))
+            raise RecipeError(f"{movie.name}: it has stretches already; split the recipe without them")
+        with open_view(recipe, movie.name) as view:
+            facts = view.facts
+            u = uniform_at("split", recipe.seed, movie.name)
+            start, stop = _between_cuts(view, movie.name, u * (1 - share) * facts.duration, share)
+        half = max(gap / 2, facts.seconds_of(recipe.sampling.frames))
         parts = ((0.0, start - half), (stop + half, facts.duration)), ((start + half, stop - half),)
-        for side, stretches in zip((train, validation), parts, strict=True):
+        for side, stretches in zip(sides, parts, strict=True):
             kept = tuple((round(begin, 3), round(end, 3)) for begin, end in stretches if end - begin > 2 * half)
             if not kept:
                 raise RecipeError(
                     f"{movie.name}: {facts.duration:.1f} s with cuts at {start:.1f} s and {stop:.1f} s are too short "
-                    f"to be divided with a gap of {gap} s; split by movie, or choose another share"
+                    f"to split with a gap of {gap} s; split by movie, or choose another share"
                 )
-            slots = movie.timestamps or recipe.sampling.timestamps_per_movie
-            timestamps = max(1, round(slots * sum(end - begin for begin, end in kept) / facts.duration))
-            side.append(movie.model_copy(update={"stretches": kept, "timestamps": timestamps}))
-    return train, validation
+            timestamps = max(1, round(movie.slots * sum(end - begin for begin, end in kept) / facts.duration))
+            side.append(movie.model_copy(update={"stretches": kept, "timestamps": timestamps, "slots": timestamps}))
+    return sides
 
 
-def _between_cuts(looked: Examined, name: str, start: float, share: float) -> tuple[float, float]:
-    """Two moments at which shots end: the first near ``start``, the second ``share`` of the movie later, about."""
-    apart, ends = WINDOW / (looked.facts.fps or 24), list[float]()
-    for moment in (start, start + share * looked.facts.duration):
-        cut = next((cut for cut in _cuts_near(looked, moment) if all(abs(cut - end) > apart for end in ends)), None)
-        if cut is None:
+def _between_cuts(view: MovieView, name: str, start: float, share: float) -> tuple[float, float]:
+    """The moments of two cuts: one near ``start``, the other about ``share`` of the movie later."""
+    apart, cuts = view.facts.seconds_of(WINDOW), list[float]()
+    for moment in (start, start + share * view.facts.duration):
+        found = (cut for cut in _cuts_near(view, moment) if all(abs(cut - other) > apart for other in cuts))
+        if (cut := next(found, None)) is None:
             raise RecipeError(
-                f"{name}: no cut within {SEARCHED:g} s of {moment:.1f} s, so that a shot would be in both; "
+                f"{name}: no cut within {SEARCHED:g} s of {moment:.1f} s, so one shot would be in both recipes; "
                 "split by movie"
             )
-        ends.append(cut)
-    return min(ends), max(ends)
+        cuts.append(cut)
+    return min(cuts), max(cuts)
 
 
-def _cuts_near(looked: Examined, moment: float) -> Iterator[float]:
-    """Moments of cuts, the nearest windows first."""
-    step = (WINDOW - 1) / (looked.facts.fps or 24)
+def _cuts_near(view: MovieView, moment: float) -> Iterator[float]:
+    """The moments of cuts, in windows of growing distance from ``moment``."""
+    step = view.facts.seconds_of(WINDOW - 1)
     for number in range(int(2 * SEARCHED / step) + 1):
         seconds = moment + step * (number // 2 + 1 if number % 2 else -(number // 2))
-        if step / 2 <= seconds <= looked.facts.duration - step / 2:
-            yield from looked.cuts(seconds, WINDOW)
+        if step / 2 <= seconds <= view.facts.duration - step / 2:
+            yield from view.cuts(seconds, WINDOW)
 
 
-def _apart(looked: Examined, movie: Movie, other: Movie, frames: int) -> Finding:
-    """Whether a cut lies between all stretches of one movie in two recipes."""
-    reach = frames / 2 / (looked.facts.fps or 24)
-    mine, theirs = (one.stretches or ((0.0, looked.facts.duration),) for one in (movie, other))
-    ordered = sorted([(*stretch, True) for stretch in mine] + [(*stretch, False) for stretch in theirs])
+def _audited(view: MovieView, movie: ResolvedMovie, other: Movie) -> Finding:
+    """Whether a cut lies between all parts of a movie that two recipes have."""
+    reach = view.facts.seconds_of(view.cutter.recipe.sampling.frames / 2)
+    mine, theirs = (parts or ((0.0, view.facts.duration),) for parts in (movie.stretches, other.stretches))
+    ordered = sorted([(*part, True) for part in mine] + [(*part, False) for part in theirs])
     proofs = []
-    for (_, end, one), (start, _, two) in pairwise(ordered):
-        if one == two:
+    for (_, end, first_is_mine), (start, _, second_is_mine) in pairwise(ordered):
+        if first_is_mine == second_is_mine:
             continue
-        cut = next(_cuts_between(looked, end + reach, start - reach), None)
+        cut = next(_cuts_between(view, end + reach, start - reach), None)
         if cut is None:
-            shared = "is in both" if end > start else "shows no cut, so that a shot may be in both"
-            return Finding(str(movie.name), False, f"{min(start, end):.1f} s to {max(start, end):.1f} s {shared}")
+            why = "is in both" if end > start else "shows no cut, so a shot may be in both"
+            return Finding(movie.name, False, f"{min(start, end):.1f} s to {max(start, end):.1f} s {why}")
         proofs.append(f"a cut at {cut:.2f} s")
-    return Finding(str(movie.name), True, f"is divided by {' and '.join(proofs)}")
+    return Finding(movie.name, True, f"is divided by {' and '.join(proofs)}")
 
 
-def _cuts_between(looked: Examined, first: float, last: float) -> Iterator[float]:
-    step = (WINDOW - 1) / (looked.facts.fps or 24) / 2
+def _cuts_between(view: MovieView, first: float, last: float) -> Iterator[float]:
+    step = view.facts.seconds_of(WINDOW - 1) / 2
     for number in range(int((last - first) / step) + 2 if last > first else 0):
-        yield from (cut for cut in looked.cuts(first + number * step, WINDOW) if first < cut < last)
+        yield from (cut for cut in view.cuts(first + number * step, WINDOW) if first < cut < last)
 
 
 def _file(movie: Movie) -> str:
-    """What a movie file is known by, wherever it lies and whatever it is called."""
-    with opened(movie.path) as file:
+    """Recognises a movie file, wherever it lies and whatever its name."""
+    with open_file(movie.path) as file:
         head = hashlib.sha256(file.read(HEAD)).hexdigest()
         return f"{file.seek(0, 2)} {head}"

@@ -1,9 +1,11 @@
 """The commands of ``hdrpatches``.
 
-``app``     export, tally, verify, demo: commands that write and check shards
-``look``    init, probe, plan, preview, reproduce, split, convert, bench: commands that look
-``display`` tables and live progress in the terminal
-``demo``    the demo's movie and recipe
+``app``      the program: commands, errors, exit codes
+``recipes``  commands before an export: init, probe, plan, preview, split, audit, convert, bench
+``exports``  commands that write or read shards: demo, export, tally, verify, reproduce
+``output``   what commands print: tables, units
+``progress`` live progress of an export
+``demo``     the demo's movie and recipe
 """
 
 from .app import app, main
