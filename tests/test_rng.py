@@ -1,4 +1,4 @@
-"""Random numbers depend on their address and on nothing else."""
+"""Random numbers depend only on their address."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def test_an_address_gives_the_same_numbers_every_time(address):
 
 
 @given(addresses, addresses)
-def test_two_addresses_give_different_numbers(one, other):
-    if one != other:
-        assert rng_at(*one).integers(1 << 62) != rng_at(*other).integers(1 << 62)
+def test_different_addresses_give_different_numbers(first, second):
+    if first != second:
+        assert rng_at(*first).integers(1 << 62) != rng_at(*second).integers(1 << 62)
 
 
-def test_words_that_run_together_are_different_addresses():
+def test_the_parts_of_an_address_and_their_types_count():
     assert uniform_at("ab", "c") != uniform_at("a", "bc")
     assert uniform_at("a", 1) != uniform_at("a", "1")
 
 
-def test_another_process_with_another_hash_seed_agrees():
+def test_the_numbers_are_the_same_in_processes_with_another_hash_seed():
     code = "from torch_hdrpatches.rng import rng_at; print(rng_at('crop', 7, 'dune', 3).integers(1 << 40))"
     answers = {
         subprocess.run(
@@ -42,14 +42,14 @@ def test_another_process_with_another_hash_seed_agrees():
     assert answers == {f"{rng_at('crop', 7, 'dune', 3).integers(1 << 40)}\n"}
 
 
-def test_the_global_generators_play_no_part():
+def test_the_state_of_numpys_global_generator_does_not_count():
     np.random.seed(0)
     before = uniform_at("x"), rng_at("x").random()
     np.random.seed(1)
     assert (uniform_at("x"), rng_at("x").random()) == before
 
 
-def test_uniform_numbers_fill_the_unit_interval_evenly():
+def test_uniform_numbers_are_uniform():
     numbers = np.array([uniform_at("even", n) for n in range(20000)])
     counts = np.histogram(numbers, bins=20, range=(0, 1))[0]
     assert ((counts - 1000) ** 2 / 1000).sum() < 45  # chi-square, 19 degrees of freedom, p = 0.0007

@@ -1,4 +1,4 @@
-"""A disk that is full or may not be written costs one line; what is there stays, and the rerun ends the same."""
+"""A full or read-only disk is an error of one line; finished files stay, and the rerun gives the same export."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from torch_hdrpatches.errors import ExportError
 
 
 class Disk:
-    """Counts what the file system is asked to write; at one such request it refuses, and from then on."""
+    """Counts writing requests to the file system, and refuses all of them from a given one on."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.folder = str(folder)
@@ -27,14 +27,14 @@ class Disk:
         self.number = errno.ENOSPC
         self._real = {name: getattr(Path, name) for name in ("open", "mkdir", "replace")}
         for name in self._real:
-            monkeypatch.setattr(Path, name, self._asked(name))
+            monkeypatch.setattr(Path, name, self._counted(name))
 
     def request(self, what: str) -> None:
         self.requests.append(what)
         if self.refuse_from is not None and len(self.requests) > self.refuse_from:
             raise OSError(self.number, os.strerror(self.number))
 
-    def _asked(self, name: str) -> Any:
+    def _counted(self, name: str) -> Any:
         real = self._real[name]
 
         def method(path: Path, *arguments: Any, **options: Any) -> Any:
@@ -49,7 +49,7 @@ class Disk:
 
 
 class _File:
-    """A file whose every write is a request."""
+    """A file that counts every write and fsync as a request."""
 
     def __init__(self, disk: Disk, file: Any, name: str) -> None:
         self._disk, self._file, self._name = disk, file, name
@@ -77,7 +77,7 @@ def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Disk:
     return Disk(monkeypatch, tmp_path / "out")
 
 
-def test_a_disk_that_is_full_at_any_write_costs_one_error_and_nothing_else(three, tmp_path, disk):
+def test_a_disk_that_is_full_at_any_write_raises_one_error_and_loses_nothing(three, tmp_path, disk):
     three["categories"]["two"]["target"] = 14
     three["categories"]["three"]["target"] = 8
     export(three, tmp_path / "out")
@@ -105,7 +105,7 @@ def test_a_disk_that_is_full_at_any_write_costs_one_error_and_nothing_else(three
     ],
 )
 @pytest.mark.parametrize("at", [0, 60])
-def test_what_else_a_disk_refuses_is_said_with_what_would_help(three, tmp_path, three_whole, disk, number, words, at):
+def test_other_disk_errors_say_what_would_help(three, tmp_path, three_whole, disk, number, words, at):
     disk.refuse_from, disk.number = at, number
     with pytest.raises(ExportError, match=words):
         export(three, tmp_path / "out")
@@ -122,7 +122,7 @@ def test_a_file_where_the_folder_should_be_is_an_error(three, tmp_path):
 
 
 def hdrpatches(three: dict[str, Any], folder: Path, workers: int, prefix: str) -> subprocess.CompletedProcess[str]:
-    """An export into ``folder / "out"`` by a shell that does something before."""
+    """Export into ``folder / "out"`` from a shell command, in which ``{export}`` is the export."""
     (folder / "recipe.json").write_text(json.dumps(three))
     command = f"{sys.executable} -m torch_hdrpatches.cli export recipe.json out --workers {workers}"
     return subprocess.run(
@@ -131,7 +131,7 @@ def hdrpatches(three: dict[str, Any], folder: Path, workers: int, prefix: str) -
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_file_that_may_not_grow_is_one_line_and_exit_code_1(three, tmp_path, three_whole, workers):
+def test_a_limit_on_the_size_of_files_is_one_line_and_exit_code_1(three, tmp_path, three_whole, workers):
     ended = hdrpatches(three, tmp_path, workers, "ulimit -f 20; exec {export}")
     assert ended.returncode == 1, ended.stderr
     assert [line for line in ended.stderr.splitlines() if "left" not in line] == [
@@ -141,7 +141,7 @@ def test_a_file_that_may_not_grow_is_one_line_and_exit_code_1(three, tmp_path, t
     assert differing(tree(tmp_path / "out"), three_whole) == []
 
 
-def test_a_small_disk_that_becomes_larger(three, tmp_path, three_whole):
+def test_an_export_resumes_on_a_full_disk_that_was_enlarged(three, tmp_path, three_whole):
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
         pytest.skip("this user may not mount anything")
     (tmp_path / "out").mkdir()

@@ -1,4 +1,4 @@
-"""A folder behaves the same on a disk and in a store: files appear whole, and names are found."""
+"""A folder behaves the same on a disk and in an object store: files appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from torch_hdrpatches import export
 from torch_hdrpatches.errors import MissingExtraError, StorageError
 from torch_hdrpatches.storage import remote
-from torch_hdrpatches.storage.folder import Folder
+from torch_hdrpatches.storage.folder import Folder, matching_files
 from torch_hdrpatches.storage.remote import with_retries
 
 
@@ -33,7 +33,7 @@ def get(folder: Folder, name: str) -> bytes:
         return file.read()
 
 
-def test_what_is_written_is_read(folder):
+def test_files_are_read_as_they_were_written(folder):
     put(folder, "a/b.tar", b"0123456789")
     folder.write_json("a/b.json", {"y": 1, "x": [2]})
     assert folder.read_json("a/b.json") == {"x": [2], "y": 1}
@@ -45,10 +45,10 @@ def test_what_is_written_is_read(folder):
         assert file.read(2) == b"78"
 
 
-def test_a_file_is_there_whole_or_not_at_all(folder):
+def test_a_file_appears_complete_or_not_at_all(folder):
     put(folder, "a.json", b"old")
 
-    def broken(name: str) -> None:
+    def write_half(name: str) -> None:
         with folder.whole_file(name) as file:
             file.write(b"half")
             assert not folder.exists("b.json")
@@ -56,7 +56,7 @@ def test_a_file_is_there_whole_or_not_at_all(folder):
 
     for name in ("a.json", "b.json"):
         with pytest.raises(OSError, match="full"):
-            broken(name)
+            write_half(name)
     assert get(folder, "a.json") == b"old"
     assert folder.names("*") == ["a.json"], "nothing is left beside it"
 
@@ -74,7 +74,7 @@ def test_files_are_moved_and_removed(folder):
     assert folder.names("*") == folder.names(".work/deep/*") == []
 
 
-def test_names_match_part_by_part(folder):
+def test_a_wildcard_does_not_match_a_slash(folder):
     for name in ("master/master-000001.json", "master/master-000000.json", ".work/job-000000.json", "m.json"):
         put(folder, name, b"{}")
     put(folder, "master/wids.json", b"{}")
@@ -83,15 +83,15 @@ def test_names_match_part_by_part(folder):
     assert folder.names(".work/*") == [".work/job-000000.json"]
 
 
-def test_what_is_missing_is_no_such_file(folder):
+def test_a_missing_file_raises_file_not_found(folder):
     assert not folder.exists("a")
     assert folder.names("*/*") == []
-    for look in (folder.open, folder.size, folder.read_json):
+    for method in (folder.open, folder.size, folder.read_json):
         with pytest.raises(FileNotFoundError):
-            look("a/b")
+            method("a/b")
 
 
-def test_a_path_is_where_it_says(tmp_path):
+def test_locations_are_paths_or_urls(tmp_path):
     assert Folder.of(tmp_path).local == Folder.of(f"file://{tmp_path}").local == tmp_path
     assert Folder.of(tmp_path).location("a/b") == str(tmp_path / "a" / "b")
     assert Folder.of("memory://x/").location("a/b") == "memory://x/a/b"
@@ -100,7 +100,7 @@ def test_a_path_is_where_it_says(tmp_path):
     assert pickle.loads(pickle.dumps(Folder.of("s3://bucket/x"))) == Folder.of("s3://bucket/x/")
 
 
-def test_a_store_that_cannot_be_reached_says_what_would_help(monkeypatch):
+def test_an_unknown_or_missing_protocol_is_an_error_that_says_what_would_help(monkeypatch):
     with pytest.raises(StorageError, match="nowhere"):
         Folder.of("nowhere://x")
     with pytest.raises(StorageError, match="as a str"):
@@ -110,17 +110,17 @@ def test_a_store_that_cannot_be_reached_says_what_would_help(monkeypatch):
         Folder.of("gs://bucket/x")
 
 
-def test_a_store_that_fails_is_asked_again_and_then_said(monkeypatch):
+def test_a_failed_request_is_repeated_and_then_an_error(monkeypatch):
     monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
     times = []
 
-    def question(system: object, path: str) -> str:
+    def third_time(system: object, path: str) -> str:
         times.append(path)
         if len(times) < 3:
             raise TimeoutError("no answer")
         return path
 
-    assert with_retries("memory://x/y", question) == "/x/y"
+    assert with_retries("memory://x/y", third_time) == "/x/y"
     assert len(times) == 3
 
     def never(system: object, path: str) -> str:
@@ -132,7 +132,7 @@ def test_a_store_that_fails_is_asked_again_and_then_said(monkeypatch):
         pass
 
 
-def test_an_export_into_memory_is_the_one_on_disk(small, tmp_path):
+def test_an_export_into_memory_equals_one_on_disk(small, tmp_path):
     place = f"memory://{uuid.uuid4().hex}"
     assert export(small, tmp_path) == export(small, place)
     disk, memory = Folder.of(tmp_path), Folder.of(place)
@@ -144,6 +144,19 @@ def test_an_export_into_memory_is_the_one_on_disk(small, tmp_path):
     assert before | {"created": ""} == after | {"created": ""}
 
 
-def test_memory_is_of_one_process(small):
+def test_an_export_into_memory_takes_one_worker(small):
     with pytest.raises(StorageError, match="one worker"):
         export(small, f"memory://{uuid.uuid4().hex}", workers=2)
+
+
+@pytest.mark.parametrize("root", ["memory://{}", "file://{}/x[1]"])
+def test_matching_files_of_a_url(tmp_path, root):
+    url = root.format(tmp_path if root.startswith("file") else uuid.uuid4().hex)
+    for name in ("a/1.mkv", "a/2.mkv", "b/3.mkv", "b/3.txt"):
+        put(Folder.of(url), name, b"")
+    if root.startswith("file"):
+        assert matching_files(f"file://{tmp_path}/x*/a/*.mkv") == [f"{tmp_path}/x[1]/a/{n}.mkv" for n in (1, 2)]
+    else:
+        assert matching_files(f"{url}/*/*.mkv") == [f"{url}/{name}.mkv" for name in ("a/1", "a/2", "b/3")]
+        assert matching_files(f"{url}/a/[2-9].mkv") == [f"{url}/a/2.mkv"]
+    assert matching_files("http://[::1]:80/a.mkv?x") == ["http://[::1]:80/a.mkv?x"]
