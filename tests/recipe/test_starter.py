@@ -80,9 +80,9 @@ def test_the_command_does_not_overwrite(library):
 def test_a_recipe_written_as_toml_is_the_same_recipe(recipe, tmp_path):
     recipe["movies"][0] |= {"assume": {"range": "tv"}, "stretches": [[0.0, 1.5], [2.0, 2.5]]}
     recipe |= {"accept": {"entropy": 2.5, "mean_luma": [10, 200]}, "tonemap": {"peak": 600.0}}
-    one = Recipe.from_dict(recipe).resolved()
-    (tmp_path / "recipe.toml").write_text(recipe_toml(one, "two\nlines"))
-    assert Recipe.load(tmp_path / "recipe.toml") == one
+    resolved = Recipe.from_dict(recipe).resolved()
+    (tmp_path / "recipe.toml").write_text(recipe_toml(resolved, "two\nlines"))
+    assert Recipe.load(tmp_path / "recipe.toml").resolved() == resolved
 
 
 @pytest.mark.parametrize("value", ['"quoted"\\', "tab\tand\x7f", "ünïcödé 🎬", [1, 2.5, True], {"a b": {"c": "d"}}])

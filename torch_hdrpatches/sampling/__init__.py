@@ -2,6 +2,7 @@
 
 ``plan``        the order of an epoch: runs of slots, and the second of each slot
 ``stream``      ``outcome(epoch, movie, slot)``: decode once, check once, one sample per category
+``sweep``       one run of slots: each window decoded once, checked once, retried later if refused
 ``scene``       whether a window shows one stable scene
 ``motion``      block matching between frames, on which ``scene`` stands
 ``cutter``      crop boxes, tone mapping and degradation: a window to samples
