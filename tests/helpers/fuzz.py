@@ -21,7 +21,7 @@ import numpy as np
 
 from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sampling import PatchStream
-from torch_hdrpatches.video.decoder import give_back
+from torch_hdrpatches.video.decoder import trim_memory
 
 LARGEST = 700_000
 """Bytes of a clip that is used: enough damage fits into these, and 4K would take all the time."""
@@ -76,7 +76,7 @@ def try_one(path: Path) -> str:
 
 def memory() -> float:
     """Resident memory in MB, without what is free."""
-    give_back()
+    trim_memory()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
 
 

@@ -32,11 +32,11 @@ from torch_hdrpatches.errors import (
 from torch_hdrpatches.frames import Box, ColorTags
 from torch_hdrpatches.probe import probe
 from torch_hdrpatches.probe.metadata import Metadata, _dolby_profile
-from torch_hdrpatches.probe.probe import _dolby_vision
+from torch_hdrpatches.probe.movie_facts import _dolby_vision
 from torch_hdrpatches.probe.scan import EDGE, active_area
 from torch_hdrpatches.testing import HDR10, HLG, SDR, MovieSpec, write_movie
 from torch_hdrpatches.video import Facts
-from torch_hdrpatches.video.decoder import Counters, Source
+from torch_hdrpatches.video.decoder import Decoder
 
 SMALL = replace(HDR10, height=180, width=320, frames=24, crf=30)
 UNKNOWN = ColorTags("unknown", "unknown", "unknown", "tv")
@@ -311,12 +311,12 @@ def test_dolby_vision_profiles_are_told_apart_by_their_headers(payload, profile)
 def test_dolby_vision_with_a_base_layer_is_used_and_without_is_refused(tmp_path, codec, found, transfer, profile):
     path = str(encoded(tmp_path / "a.mp4", codec, "yuv420p10le", {}, frames=3))
     metadata = Metadata({"transfer": transfer}, 0.0, 0.0, 0.0, found, hdr10_plus=False, warnings=())
-    with Source(path, None, Counters(), threads=1, strict=False) as source:
+    with Decoder(path) as decoder:
         if profile.startswith("refused"):
             with pytest.raises(UnsupportedMovieError, match=f"profile {profile[9:]} has no HDR10.*apply_dolbyvision"):
-                _dolby_vision(path, source, metadata)
+                _dolby_vision(path, decoder, metadata)
         else:
-            assert _dolby_vision(path, source, metadata) == profile
+            assert _dolby_vision(path, decoder, metadata) == profile
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -375,10 +375,10 @@ def test_what_is_no_movie_is_refused_with_the_reason(tmp_path):
         ".": (MovieOpenError, "regular file"),
         "pipe.mkv": (MovieOpenError, "regular file"),
         "empty.mkv": (DamagedMovieError, "empty"),
-        "text.mp4": (DamagedMovieError, "no movie"),
-        "list.m3u8": (DamagedMovieError, "no movie"),
-        "list.ffconcat": (DamagedMovieError, "no movie"),
-        "noise.ts": (DamagedMovieError, "no movie"),
+        "text.mp4": (DamagedMovieError, "not a readable movie"),
+        "list.m3u8": (DamagedMovieError, "not a readable movie"),
+        "list.ffconcat": (DamagedMovieError, "not a readable movie"),
+        "noise.ts": (DamagedMovieError, "not a readable movie"),
     }
     for name, (kind, reason) in expected.items():
         with pytest.raises(kind, match=reason) as error:
@@ -439,7 +439,7 @@ def test_a_playlist_opens_nothing_else(tmp_path, kind, disguised):
     with opened(target) as was_opened:
         target.read_bytes()
         assert was_opened(), "the watch does not work"
-        with pytest.raises(DamagedMovieError, match="no movie"):
+        with pytest.raises(DamagedMovieError, match="not a readable movie"):
             probe(str(playlist))
         assert not was_opened()
 
@@ -481,7 +481,7 @@ def test_a_name_with_a_pattern_is_no_image_sequence(tmp_path):
         Image.new("RGB", (64, 64)).save(tmp_path / f"{number:03d}.png")
     with pytest.raises(MovieOpenError, match="No such file"):
         probe(str(tmp_path / "%03d.png"))
-    with pytest.raises(DamagedMovieError, match="no movie"):
+    with pytest.raises(DamagedMovieError, match="not a readable movie"):
         probe(str(tmp_path / "000.png"))
 
 

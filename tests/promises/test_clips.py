@@ -79,7 +79,7 @@ USABLE_IF_ASSUMED = {
 REFUSED = {
     "dv5_hevc_sparks_360p60.mp4": (UnsupportedMovieError, "Dolby Vision profile 5.*apply_dolbyvision"),
     "dv10_0_av1_2160p30.mp4": (UnsupportedMovieError, "no decoder.*dav1"),
-    "golden_hlg10_color_test_frame0.png": (DamagedMovieError, "no movie"),
+    "golden_hlg10_color_test_frame0.png": (DamagedMovieError, "not a readable movie"),
 }
 WARNED = {
     "pq_hevc_sdr_container_1080p.mp4": "mastering peak of 0.1 cd/m2",

@@ -1,13 +1,13 @@
-"""What a movie is, and whether it can be used.
+"""The properties of a movie, and whether it can be used.
 
-``probe``       looks into a movie and opens it
-``scan``        the first frame, the last one, and the picture area inside black bars
-``metadata``    colour tags, HDR10 and Dolby Vision metadata of a frame
-``facts_cache`` facts of movies that were probed before, on disk
-``verdict``     usable, usable with assumptions, or refused, with the reason
+``movie_facts`` reads the facts of a movie and opens it
+``facts_cache`` facts of movies that were probed before, kept on disk
+``metadata``    colour tags, HDR10, HDR10+ and Dolby Vision metadata of a frame
+``scan``        the first frame, the end of the movie, and the area inside black bars
+``verdict``     usable, usable with assumed colour tags, or refused with the reason
 """
 
 from .facts_cache import known_facts
-from .probe import open_movie, probe
+from .movie_facts import open_movie, probe
 
 __all__ = ["known_facts", "open_movie", "probe"]

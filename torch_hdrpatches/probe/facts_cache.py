@@ -1,4 +1,4 @@
-"""What is known of movies that were looked at before, so that a hundred of them are planned in a second."""
+"""Keeps the facts of movies on disk, so that known movies are not probed again."""
 
 from __future__ import annotations
 
@@ -10,52 +10,53 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ..cache import keep, package_digest
-from ..storage.range_file import stamp_of
+from ..files import package_digest, whole_file
+from ..storage.range_file import version_of
 from ..storage.remote import is_url
 from ..video.facts import Facts, facts_of
-from .probe import probe
+from .movie_facts import probe
 
 log = logging.getLogger(__name__)
 
 
 def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
-    """The facts of a movie: ``facts.probe``, or what it said of the same file before.
+    """The facts of a movie as from ``probe``, read from the cache if the movie was probed before.
 
-    A file is the same if path, size and time of change are (of a URL, what its store says), and if this package's
-    code is. Lies below ``$XDG_CACHE_HOME/torch_hdrpatches``; a movie that gives nothing is looked at anew every time.
+    A cached entry is used if path, size and modification time (for a URL: what the server reports) and the code of
+    this package are the same. Movies that cannot be used are not cached.
 
     Raises:
-        MovieError: the movie gives nothing; why, and what would help.
+        MovieError: the movie cannot be used; says why, and what would help.
     """
-    place = _place(path, assume or {})
-    if place is None:
+    cached = _cache_path(path, assume or {})
+    if cached is None:
         return probe(path, assume=assume)
     try:
-        return facts_of(json.loads(place.read_text(encoding="utf-8")))
+        return facts_of(json.loads(cached.read_text(encoding="utf-8")))
     except FileNotFoundError:
         pass
     except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("%s cannot be used, %s is looked at anew: %s", place, path, error)
+        log.warning("cached facts %s cannot be used, %s is probed again: %s", cached, path, error)
     facts = probe(path, assume=assume)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        keep(place, json.dumps(asdict(facts)).encode())
+        with whole_file(cached) as file:
+            file.write(json.dumps(asdict(facts)).encode())
     except OSError as error:
-        log.warning("what %s is cannot be kept for next time: %s", path, error)
+        log.warning("the facts of %s cannot be cached: %s", path, error)
     return facts
 
 
 def cache_folder() -> Path:
-    """Where facts are kept between runs."""
+    """The folder of cached facts: ``$XDG_CACHE_HOME/torch_hdrpatches/facts``."""
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(home) / "torch_hdrpatches" / "facts"
 
 
-def _place(path: str, assume: Mapping[str, str]) -> Path | None:
+def _cache_path(path: str, assume: Mapping[str, str]) -> Path | None:
+    """The cache file of a movie; None if the movie cannot be identified or there is no home folder."""
     try:
         if is_url(path):
-            size, mark = stamp_of(path)
+            size, mark = version_of(path)
             if not mark:
                 return None
             file = [path, size, mark]
@@ -64,5 +65,5 @@ def _place(path: str, assume: Mapping[str, str]) -> Path | None:
             file = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns]
         address = [*file, sorted(assume.items()), package_digest()]
         return cache_folder() / f"{hashlib.sha256(json.dumps(address).encode()).hexdigest()[:32]}.json"
-    except (OSError, RuntimeError):  # no such file, which the probe will say better; or no home
+    except (OSError, RuntimeError):  # a missing file, for which probe() has the better message
         return None

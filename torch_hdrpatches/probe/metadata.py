@@ -1,4 +1,4 @@
-"""What a decoded picture says about itself: colour tags, mastering light, Dolby Vision, where its chroma sits."""
+"""Reads the metadata of a decoded frame: colour tags, HDR10, HDR10+, Dolby Vision and chroma location."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ from ..color.names import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFE
 from ..video.container import logged
 
 MIN_PEAK, MAX_PEAK = 1.0, 10_000.0
-"""cd/m2 between which a peak can be meant: no display is mastered on below, and PQ ends above."""
+"""cd/m2; other peaks are invalid: no display is darker, and PQ ends at 10,000."""
 
 SIDE_DATA_NUMBERS = range(64)
-"""Numbers that FFmpeg's AVFrameSideDataType may take."""
+"""Possible values of FFmpeg's AVFrameSideDataType."""
 
 _chroma_location = re.compile(r"\bcl:(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The metadata of one picture; light in cd/m2, 0 = unknown."""
+    """The metadata of one frame; luminance in cd/m2, 0 = unknown."""
 
     tags: Mapping[str, str]
-    """The fields of ``ColorTags`` that the picture carries, known names only; others as FFmpeg's number."""
+    """The fields of ``ColorTags`` that the frame carries; values without a name as ``number N``."""
     mastering_peak: float
     max_cll: float
     max_fall: float
     dolby_profile: int
-    """From the RPU: 4, 5, 7, 8; 0 = no RPU. AV1 carries 8 where it means 10.1 or 10.4, and 5 for 10.0."""
+    """From the RPU: 4, 5, 7, 8; 0 = no RPU. AV1 uses 8 for 10.1 and 10.4, and 5 for 10.0."""
     hdr10_plus: bool
     warnings: tuple[str, ...]
 
 
-def tags_of(picture: VideoFrame | av.VideoCodecContext) -> dict[str, str]:
-    """The colour tags that a frame, or a decoder before its first frame, carries; unspecified ones are left out."""
+def tags_of(carrier: VideoFrame | av.VideoCodecContext) -> dict[str, str]:
+    """The colour tags of a frame, or of a decoder before its first frame; unspecified ones are left out."""
     numbers = {
-        "transfer": (picture.color_trc, TRANSFERS),
-        "primaries": (picture.color_primaries, PRIMARIES),
-        "matrix": (picture.colorspace, MATRICES),
-        "range": (picture.color_range, RANGES),
+        "transfer": (carrier.color_trc, TRANSFERS),
+        "primaries": (carrier.color_primaries, PRIMARIES),
+        "matrix": (carrier.colorspace, MATRICES),
+        "range": (carrier.color_range, RANGES),
     }
     unspecified = {"transfer": (0, 2), "primaries": (0, 2), "matrix": (2,), "range": (0,)}
     return {
@@ -58,15 +58,15 @@ def tags_of(picture: VideoFrame | av.VideoCodecContext) -> dict[str, str]:
 
 
 def metadata_of(frame: VideoFrame, stream: VideoStream) -> Metadata:
-    """Read everything that ``frame`` of ``stream`` carries."""
+    """All metadata of ``frame``, a frame of ``stream``."""
     side_data = _side_data(frame, stream)
     warnings: list[str] = []
-    mastering, is_sound = _mastering_peak(side_data.get("MASTERING_DISPLAY_METADATA", b""))
+    mastering, is_valid = _mastering_peak(side_data.get("MASTERING_DISPLAY_METADATA", b""))
     max_cll, max_fall = _light_level(side_data.get("CONTENT_LIGHT_LEVEL", b""))
     lights = {"mastering peak": mastering, "MaxCLL": max_cll, "MaxFALL": max_fall}
     for name, nits in lights.items():
-        refused = name == "mastering peak" and not is_sound
-        if nits and (refused or not (0 if name == "MaxFALL" else MIN_PEAK) <= nits <= MAX_PEAK):
+        is_invalid = name == "mastering peak" and not is_valid
+        if nits and (is_invalid or not (0 if name == "MaxFALL" else MIN_PEAK) <= nits <= MAX_PEAK):
             warnings.append(f"{name} of {nits:g} cd/m2 makes no sense and is ignored")
             lights[name] = 0.0
     location = _location(frame, stream)
@@ -85,7 +85,7 @@ def _side_data(frame: VideoFrame, stream: VideoStream) -> dict[str, bytes]:
     try:
         return _payloads(frame)
     except ValueError:
-        # PyAV 18 refuses all side data if it has no name for one of them: take those away and look again.
+        # PyAV 18 fails if it has no name for one type of side data: remove such types and try again.
         named: set[object] = {kind.value for kind in Type}
         unnamed = [number for number in SIDE_DATA_NUMBERS if number not in named]
         bare = _filtered(frame, stream, [("sidedata", f"mode=delete:type={number}") for number in unnamed])
@@ -112,7 +112,7 @@ def _filtered(frame: VideoFrame, stream: VideoStream, filters: list[tuple[str, s
 
 
 def _location(frame: VideoFrame, stream: VideoStream) -> str:
-    """Where chroma sits, by FFmpeg's name, empty if unspecified: PyAV 18 does not say, but ``showinfo`` logs it."""
+    """FFmpeg's name of the chroma location; empty if unspecified. PyAV 18 lacks it, but ``showinfo`` logs it."""
     with logged() as lines:
         _filtered(frame, stream, [("showinfo", "checksum=0")])
     found = [match[1] for _, name, text in lines if "showinfo" in name and (match := _chroma_location.search(text))]
@@ -120,9 +120,9 @@ def _location(frame: VideoFrame, stream: VideoStream) -> str:
 
 
 def _mastering_peak(payload: bytes) -> tuple[float, bool]:
-    """cd/m2, and whether FFmpeg found it sound.
+    """The maximum luminance of AVMasteringDisplayMetadata in cd/m2, and whether FFmpeg considers it valid.
 
-    AVMasteringDisplayMetadata: ten rationals, of which the last is the maximum luminance, and two flags.
+    The payload is ten rationals, of which the last is the maximum luminance, and two flags.
     """
     if len(payload) != struct.calcsize("<20i2i"):
         return 0.0, False
@@ -132,7 +132,7 @@ def _mastering_peak(payload: bytes) -> tuple[float, bool]:
 
 
 def _light_level(payload: bytes) -> tuple[float, float]:
-    """AVContentLightMetadata: MaxCLL and MaxFALL."""
+    """MaxCLL and MaxFALL of AVContentLightMetadata in cd/m2."""
     if len(payload) != struct.calcsize("<2I"):
         return 0.0, 0.0
     max_cll, max_fall = struct.unpack("<2I", payload)
@@ -140,7 +140,7 @@ def _light_level(payload: bytes) -> tuple[float, float]:
 
 
 def _dolby_profile(payload: bytes) -> int:
-    """AVDOVIMetadata: its first field is the offset of AVDOVIRpuDataHeader."""
+    """Profile by AVDOVIMetadata, whose first field is the offset of AVDOVIRpuDataHeader."""
     if len(payload) < 8:
         return 0
     (offset,) = struct.unpack_from("<Q", payload)

@@ -1,4 +1,4 @@
-"""What must be read of a movie to know it: its first picture, its end, and a few pictures from between."""
+"""Reads parts of a movie: its first frame, its end, and frames in between, in which black bars are found."""
 
 from __future__ import annotations
 
@@ -12,94 +12,92 @@ from av.video.frame import VideoFrame
 from ..errors import DamagedMovieError, UnsupportedMovieError
 from ..frames import Box, Plane
 from ..video.container import MAX_PIXELS
-from ..video.decoder import MAX_REORDER, Coded, Counters, Source
+from ..video.decoder import MAX_REORDER, CodedFrame, Decoder
 from ..video.planes import planes_of
 
 FIRST_PACKETS = 250
-"""The first picture must be among so many packets, or the movie is damaged."""
+"""A movie is damaged if none of its first 250 packets can be decoded."""
 SAMPLES = 8
-"""Keyframes that are looked at for black bars."""
+"""Keyframes in which black bars are searched, besides the first frame."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
-    """The first picture of a stream; times are in time base units."""
+class FirstFrame:
+    """The first frame of a stream; times are in time base units."""
 
     frame: VideoFrame
-    time: int
-    """When the first picture is presented."""
-    lasts: Fraction
-    """How long one picture is presented, as far as the container says."""
+    pts: int
+    duration: Fraction
+    """How long one frame is shown, as far as the container says."""
 
 
-def beginning_of(source: Source) -> Beginning:
-    """Decode the first good picture of a source that was just opened. Raises :class:`MovieError`."""
+def first_frame(decoder: Decoder) -> FirstFrame:
+    """Decode the first undamaged frame of a file that was just opened. Raises :class:`MovieError`."""
     times: list[int] = []
     frames: list[VideoFrame] = []
     duration = 0
     for number in range(FIRST_PACKETS):
-        coded = source.read()
+        coded = decoder.read()
         if coded is None:
-            frames += [frame for _, frame in source.drain() if not frame.is_corrupt]
+            frames += [frame for _, frame in decoder.drain() if not frame.is_corrupt]
             break
         if coded.shows and coded.pts is not None and number <= MAX_REORDER:
             times.append(coded.pts)
         duration = duration or coded.duration
         if not frames:
-            frames += [frame for _, frame in source.decode(coded) if not frame.is_corrupt]
+            frames += [frame for _, frame in decoder.decode(coded) if not frame.is_corrupt]
         elif number > MAX_REORDER:
             break
     if not frames:
-        raise DamagedMovieError(source.path, "none of its first pictures can be decoded")
+        raise DamagedMovieError(decoder.path, "none of its first frames can be decoded")
     if frames[0].width * frames[0].height > MAX_PIXELS:
-        raise UnsupportedMovieError(source.path, f"claims {frames[0].width}x{frames[0].height} pixels")
-    rate = source.stream.average_rate or Fraction(25)
-    return Beginning(frames[0], min(times, default=0), Fraction(duration) or 1 / rate / source.time_base)
+        raise UnsupportedMovieError(decoder.path, f"claims {frames[0].width}x{frames[0].height} pixels")
+    rate = decoder.stream.average_rate or Fraction(25)
+    return FirstFrame(frames[0], min(times, default=0), Fraction(duration) or 1 / rate / decoder.time_base)
 
 
-def end_of(source: Source, beginning: Beginning) -> Fraction:
-    """When the last picture ends, in time base units, by its packet: headers only say where to look for it."""
-    if not source.timed:
-        with _again(source) as whole:
-            return sum(coded.shows for coded in _rest(whole)) * beginning.lasts
-    second = int(1 / source.time_base) + 1
-    claimed = beginning.time + int(claimed_seconds(source) / source.time_base)
+def end_time(decoder: Decoder, first: FirstFrame) -> Fraction:
+    """When the last frame ends, in time base units: by its packet, because headers may be wrong."""
+    if not decoder.has_pts:
+        with _reopened(decoder) as whole:
+            return sum(coded.shows for coded in whole) * first.duration
+    second = int(1 / decoder.time_base) + 1
+    claimed = first.pts + int(header_seconds(decoder) / decoder.time_base)
     for step in range(20):
-        aim = max(beginning.time - second, claimed - second * (4**step - 1))
-        end = _latest(_rest(source), beginning) if source.seek(aim) else None
+        aim = max(first.pts - second, claimed - second * (4**step - 1))
+        end = _latest_end(decoder, first) if decoder.seek(aim) else None
         if end is not None:
             return end
-        if aim < beginning.time:
+        if aim < first.pts:
             break
-    with _again(source) as whole:  # it cannot be sought
-        end = _latest(_rest(whole), beginning)
+    with _reopened(decoder) as whole:  # seeking is impossible
+        end = _latest_end(whole, first)
     if end is None:
-        raise DamagedMovieError(source.path, "no picture of it has a time stamp")
+        raise DamagedMovieError(decoder.path, "none of its frames has a time stamp")
     return end
 
 
-def claimed_seconds(source: Source) -> Fraction:
-    """The duration that headers promise; 0: none."""
-    if source.stream.duration:
-        return source.stream.duration * source.time_base
-    return Fraction(source.container.duration or 0, 1_000_000)
+def header_seconds(decoder: Decoder) -> Fraction:
+    """The duration according to the headers; 0 = none given."""
+    if decoder.stream.duration:
+        return decoder.stream.duration * decoder.time_base
+    return Fraction(decoder.container.duration or 0, 1_000_000)
 
 
-def lumas_between(source: Source, beginning: Beginning, end: Fraction) -> Iterator[Plane]:
-    """Luma (height, width) of the first picture and of keyframes spread up to ``end``, as many as there are."""
-    first = beginning.frame
-    yield _luma(first)
+def luma_samples(decoder: Decoder, first: FirstFrame, end: Fraction) -> Iterator[Plane]:
+    """Luma (height, width) of the first frame and of up to ``SAMPLES`` keyframes spread up to ``end``."""
+    expected = first.frame.format.name, first.frame.height, first.frame.width
+    yield _luma(first.frame)
     seen: set[int | None] = set()
-    for number in range(SAMPLES if source.timed else 0):
-        if not source.seek(beginning.time + int((end - beginning.time) * Fraction(2 * number + 1, 2 * SAMPLES))):
+    for number in range(SAMPLES if decoder.has_pts else 0):
+        if not decoder.seek(first.pts + int((end - first.pts) * Fraction(2 * number + 1, 2 * SAMPLES))):
             return
-        keyframe = source.read()
+        keyframe = decoder.read()
         if keyframe is None or keyframe.pts in seen:
             continue
         seen.add(keyframe.pts)
-        for _, frame in [*source.decode(keyframe), *source.drain()]:
-            same = (frame.format.name, frame.height, frame.width) == (first.format.name, first.height, first.width)
-            if same and not frame.is_corrupt:
+        for _, frame in [*decoder.decode(keyframe), *decoder.drain()]:
+            if (frame.format.name, frame.height, frame.width) == expected and not frame.is_corrupt:
                 yield _luma(frame)
 
 
@@ -107,66 +105,58 @@ def _luma(frame: VideoFrame) -> Plane:
     return planes_of(frame).y[: frame.height, : frame.width]
 
 
-def _again(source: Source) -> Source:
-    return Source(source.path, source.stream.index, Counters(), threads=1, strict=False)
+def _reopened(decoder: Decoder) -> Decoder:
+    return Decoder(decoder.path, decoder.stream.index)
 
 
-def _rest(source: Source) -> Iterator[Coded]:
-    return iter(source.read, None)
-
-
-def _latest(packets: Iterable[Coded], beginning: Beginning) -> Fraction | None:
-    ends = [
-        coded.pts + (coded.duration or beginning.lasts) for coded in packets if coded.shows and coded.pts is not None
-    ]
+def _latest_end(packets: Iterable[CodedFrame], first: FirstFrame) -> Fraction | None:
+    shown = ((coded.pts, coded.duration) for coded in packets if coded.shows)
+    ends = [pts + (duration or first.duration) for pts, duration in shown if pts is not None]
     return Fraction(max(ends)) if ends else None
 
 
 DARK_MARGIN = 0.02
-"""Luma codes up to this share of the code range above black count as black: noise and ringing stay below it."""
+"""Luma codes up to this share of the code range above black count as black, to allow for noise and ringing."""
 DARK_SHARE = 0.98
-"""A row or column is a bar where at least this share of its pixels is black: a stray bright pixel changes nothing."""
-SURE = 4
-"""With fewer pictures than this only what is black on opposite sides alike is a bar: they may be of one dark scene."""
+"""A row or column belongs to a bar if at least this share of its pixels is black; the rest may be stray pixels."""
+ENOUGH_FRAMES = 4
+"""With fewer frames, which may all be from one dark scene, bars must be equally wide on opposite sides."""
 EDGE = 2
-"""Rows or columns left out beside a bar: compression and scaling smear the bar's edge into the picture."""
+"""Rows or columns cut off beside a bar, because compression and scaling smear its edge."""
 MIN_SHARE = 0.2
-"""An active area smaller than this share of the height or width is taken for a dark scene, not for bars."""
+"""An active area smaller than this share of the height or width is a dark scene rather than a frame with bars."""
 
 
 def active_area(lumas: Iterable[Plane], black: int, bits: int) -> Box:
-    """The smallest box that holds what is not a black bar in any of ``lumas``; the whole picture if all is black.
+    """The smallest box that contains everything but black bars; the whole frame if all of it is black.
 
     Args:
-        lumas: Y planes (height, width) of pictures spread over a movie, all of one size.
+        lumas: Y planes (height, width) of frames spread over a movie, all of one size.
         black: luma code of black.
         bits: bits per code.
     """
-    rows: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-    columns: np.ndarray[tuple[int], np.dtype[np.bool_]] | None = None
-    count = 0
-    for count, luma in enumerate(lumas, start=1):  # noqa: B007 - how many there were
+    lit_rows, lit_columns = [], []
+    for luma in lumas:
         bright = luma > black + DARK_MARGIN * 2**bits
-        lit_rows, lit_columns = bright.mean(axis=1) > 1 - DARK_SHARE, bright.mean(axis=0) > 1 - DARK_SHARE
-        rows = lit_rows if rows is None else rows | lit_rows
-        columns = lit_columns if columns is None else columns | lit_columns
-    if rows is None or columns is None:
-        raise ValueError("no pictures to look at")
-    whole = Box(0, 0, len(rows), len(columns))
-    if not rows.any() or not columns.any():
-        return whole
-    top, bottom = np.flatnonzero(rows)[[0, -1]]
-    left, right = np.flatnonzero(columns)[[0, -1]]
-    if count < SURE:
-        top = min(top, whole.height - 1 - bottom)
-        left = min(left, whole.width - 1 - right)
-        bottom, right = whole.height - 1 - top, whole.width - 1 - left
-    top, left = (int(start) + EDGE * bool(start) for start in (top, left))
-    bottom, right = (
-        int(stop) + 1 - EDGE * bool(stop + 1 < length)
-        for stop, length in ((bottom, whole.height), (right, whole.width))
-    )
-    area = Box(top, left, bottom - top, right - left)
-    if area.height < MIN_SHARE * whole.height or area.width < MIN_SHARE * whole.width:
-        return whole
-    return area
+        lit_rows.append(bright.mean(axis=1) > 1 - DARK_SHARE)
+        lit_columns.append(bright.mean(axis=0) > 1 - DARK_SHARE)
+    if not lit_rows:
+        raise ValueError("active_area needs at least one frame")
+    is_sure = len(lit_rows) >= ENOUGH_FRAMES
+    rows, columns = np.any(lit_rows, axis=0), np.any(lit_columns, axis=0)
+    height, width = len(rows), len(columns)
+    if rows.any() and columns.any():
+        top, bottom = _lit_range(rows, is_sure)
+        left, right = _lit_range(columns, is_sure)
+        if bottom - top >= MIN_SHARE * height and right - left >= MIN_SHARE * width:
+            return Box(top, left, bottom - top, right - left)
+    return Box(0, 0, height, width)
+
+
+def _lit_range(lit: np.ndarray[tuple[int], np.dtype[np.bool_]], is_sure: bool) -> tuple[int, int]:
+    """Start and stop of the rows (or columns) between two bars."""
+    start, stop = int(lit.argmax()), len(lit) - int(lit[::-1].argmax())
+    if not is_sure:
+        start = min(start, len(lit) - stop)
+        stop = len(lit) - start
+    return start + EDGE * (start > 0), stop - EDGE * (stop < len(lit))

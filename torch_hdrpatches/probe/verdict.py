@@ -1,4 +1,4 @@
-"""Whether a movie can be used, for people and for programs."""
+"""Decides whether a movie can be used, with a sentence for people and JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,52 +8,53 @@ from itertools import islice, pairwise
 from typing import Any, Literal, TypeAlias
 
 from ..errors import MovieError, UntaggedMovieError
-from ..video.decoder import Counters, Source
+from ..video.decoder import Decoder
 from ..video.facts import Facts
-from .probe import EXAMPLE_TAGS, probe
+from .movie_facts import EXAMPLE_TAGS, probe
 
 Status: TypeAlias = Literal["usable", "usable with assume", "refused"]
+"""``usable with assume``: usable if the recipe's key ``assume`` gives the missing colour tags."""
 
 PACKETS = 2000
-"""Packets in which keyframes are looked for: more than a minute."""
+"""Packets in which keyframes are searched: more than a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What came of looking into a movie."""
+    """Whether a movie can be used."""
 
     path: str
     facts: Facts | None
-    """None: it gives nothing."""
+    """None if the movie cannot be used."""
     keyframe_seconds: float
-    """Longest time without a keyframe, at the beginning; a moment costs up to this much decoding. 0 = unknown."""
+    """Longest interval between keyframes at the beginning: a window costs up to this much decoding. 0 = unknown."""
     reason: str = ""
-    """Why it gives nothing."""
+    """Why the movie cannot be used."""
     remedy: str = ""
     is_untagged: bool = False
-    """All that it lacks are colour tags, which a recipe may assume."""
+    """Only colour tags are missing, which a recipe may assume."""
 
     @property
     def status(self) -> Status:
-        """In short."""
+        """The verdict in a few words."""
         if self.facts:
             return "usable"
         return "usable with assume" if self.is_untagged else "refused"
 
     @property
     def text(self) -> str:
-        """One sentence."""
+        """The verdict in a sentence, with reason or warnings."""
         if self.facts is None:
             return f"{self.status}: {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
         return "usable" + (f", but {'; '.join(self.facts.warnings)}" if self.facts.warnings else "")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, JSON-able."""
+        """All fields and properties as JSON-able values."""
         return asdict(self) | {"usable": self.facts is not None, "status": self.status, "verdict": self.text}
 
 
 def verdict_on(path: str, assume: Mapping[str, str] | None = None) -> Verdict:
-    """Look into a movie."""
+    """Probe a movie; an unusable one is no error."""
     try:
         facts = probe(path, assume=assume)
     except UntaggedMovieError as error:
@@ -61,14 +62,12 @@ def verdict_on(path: str, assume: Mapping[str, str] | None = None) -> Verdict:
         return Verdict(path, None, 0.0, error.reason, error.remedy, is_untagged=True) if otherwise.facts else otherwise
     except MovieError as error:
         return Verdict(path, None, 0.0, error.reason, error.remedy)
-    return Verdict(path, facts, _keyframe_seconds(path, facts))
+    return Verdict(path, facts, _keyframe_seconds(facts))
 
 
-def _keyframe_seconds(path: str, facts: Facts) -> float:
-    with Source(path, facts.stream, Counters(), threads=1, strict=False) as source:
-        packets = [
-            (coded.pts, coded.key) for coded in islice(iter(source.read, None), PACKETS) if coded.pts is not None
-        ]
-        times = sorted([pts for pts, key in packets if key] + [pts for pts, _ in packets[-1:]])
-        apart = (later - earlier for earlier, later in pairwise(times))
-        return float(max(apart, default=0) * source.time_base)
+def _keyframe_seconds(facts: Facts) -> float:
+    with Decoder(facts.path, facts.stream) as decoder:
+        packets = [(coded.pts, coded.is_key) for coded in islice(decoder, PACKETS) if coded.pts is not None]
+        times = sorted([pts for pts, is_key in packets if is_key] + [pts for pts, _ in packets[-1:]])
+        intervals = (later - earlier for earlier, later in pairwise(times))
+        return float(max(intervals, default=0) * decoder.time_base)

@@ -1,15 +1,15 @@
-"""The frames of a movie, exact to the frame. Everything that touches FFmpeg while frames are read is here.
+"""Reads windows of consecutive frames from movies with FFmpeg (PyAV), exact to the frame.
 
-``container``       opens a file or URL safely and chooses the video stream
+``movie``           an open movie: ``MovieReader.window(seconds, frames)``
+``facts``           the properties of a movie: size, times, colour tags, HDR metadata
+``seeking_reader``  finds frames of a movie with time stamps: seeks, then decodes only what is needed
+``counting_reader`` finds frames of a raw stream without time stamps: counts them from the beginning
+``demuxer``         the packets around a time, and which frames need which keyframe
+``decoder``         one open stream: its packets in decoding order, and FFmpeg's decoder for them
 ``bitstream``       what a packet's header says of its frame: keyframe, droppable, shown
-``decoder``         packets in decoding order, and the decoder for them
-``demuxer``         spans of packets from one keyframe to the next
-``seeking_reader``  windows of a file with usable time stamps: seeks, then decodes only what is needed
-``counting_reader`` windows of a raw stream without time stamps: counts frames from the start
+``container``       opens a file or URL safely and chooses the video stream
 ``planes``          a decoded frame as Y, Cb and Cr arrays
-``timeout``         a call that may take only so long
-``facts``           what is known of a movie: size, times, colour tags, HDR metadata
-``movie``           an open movie: ``window(seconds, frames)``
+``timeout``         a function call with a time limit
 """
 
 from .facts import Facts

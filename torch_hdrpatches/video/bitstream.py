@@ -1,4 +1,7 @@
-"""What a packet's header says of its picture: does it come out of the decoder, and does any other picture need it."""
+"""Reads packet headers: keyframe or not, shown or hidden, and whether other frames refer to the frame.
+
+H.264 and H.265 packets consist of NAL units. Clause numbers refer to these two standards.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,15 @@ from typing import NamedTuple
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-H264_SLICES = range(1, 6)
-H264_PARAMETER_SETS = (7, 8, 13, 15)
+SLICES = {"h264": range(1, 6), "hevc": range(32)}
+PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
+
 H264_INTRA = (2, 4)
 """Slice types I and SI, modulo 5."""
 
-HEVC_SLICES = range(32)
 HEVC_RASL = (8, 9)
 HEVC_BLA = (16, 17, 18)
 HEVC_KEYS = range(16, 24)
-HEVC_PARAMETER_SETS = (32, 33, 34)
 HEVC_SPS = 33
 HEVC_FILLER = 38
 HEVC_SEI = (39, 40)
@@ -27,39 +29,40 @@ HEVC_UNSPECIFIED = (62, 63)
 SEI_FILM_GRAIN = 19
 
 FORBIDDEN = re.compile(rb"\x00\x00[\x00-\x02]")
-"""Bytes that no NAL unit holds (H.264 7.4.1, H.265 7.4.2.2): where they are found a file was filled with zeros."""
+"""Bytes that no NAL unit contains (H.264 7.4.1, H.265 7.4.2.2); a file with holes of zeros has them."""
 MAX_TRAILING_ZEROS = 64
-"""Padding in a NAL unit of known length, as phones write it; before a start code there may be any number."""
+"""Padding in a NAL unit of known length, as phones write it; before a start code any number of zeros is allowed."""
 
 
-class Kind(NamedTuple):
-    """What a packet holds."""
+class PacketKind(NamedTuple):
+    """What the headers of a packet say."""
 
     shows: bool = False
-    """A picture comes out of the decoder for it."""
+    """The decoder outputs a frame for it."""
     droppable: bool = False
-    """No other picture refers to it, and it carries no parameter sets."""
-    enters: bool = False
-    """Decoding can begin with it, if it is flagged as a keyframe or the headers are explicit."""
-    torn: bool = False
-    """Its bytes cannot be what was written."""
+    """No other frame refers to its frame, and it carries no parameter sets."""
+    is_entry_point: bool = False
+    """Decoding can begin here, if the container flags a keyframe or ``Classifier.headers_suffice``."""
+    is_corrupt: bool = False
+    """Its bytes violate the standard, so the file was damaged."""
 
 
 class Unit(NamedTuple):
     """A NAL unit."""
 
+    type: int
     start: int
-    """Where its header is in the packet."""
+    """Offset of its header in the packet."""
     end: int
-    """Where its last byte that is not zero is followed by others."""
+    """Offset behind its last byte that is not zero."""
     head: bytes
-    """Its first bytes."""
-    misfits: bool
-    """It ends outside the packet, or long before its length says."""
+    """Its first 12 bytes, or fewer."""
+    has_wrong_length: bool
+    """It ends outside the packet, or its stated length includes too many trailing zeros."""
 
-    def is_torn(self, data: bytes) -> bool:
-        """Its bytes, a part of the packet's ``data``, cannot be what was written."""
-        return self.misfits or FORBIDDEN.search(data, self.start, self.end) is not None
+    def is_corrupt(self, data: bytes) -> bool:
+        """Whether its bytes in ``data``, the packet, violate the standard."""
+        return self.has_wrong_length or FORBIDDEN.search(data, self.start, self.end) is not None
 
 
 class Classifier:
@@ -68,110 +71,102 @@ class Classifier:
     def __init__(self, codec: str, extradata: bytes) -> None:
         self._codec = codec
         """FFmpeg's name of the format, not of the decoder."""
-        self.is_explicit = codec == "hevc"
-        """Whether headers alone tell what is a keyframe and which leading pictures after it can be decoded."""
+        self.headers_suffice = codec == "hevc"
+        """Headers alone tell which frames are keyframes and which leading frames can be decoded."""
         self._length_size = _length_size(codec, extradata)
         self._extradata_layer = _top_layer(extradata) if codec == "hevc" else None
         self.reset()
 
     def reset(self) -> None:
-        """Forget the packets before: the next ones come from elsewhere in the stream."""
+        """Forget earlier packets, because the next ones come from elsewhere in the stream."""
         self._top_layer = self._extradata_layer
-        """The highest sub-layer that there may be (sps_max_sub_layers_minus1); None: unknown."""
+        """Highest possible temporal sub-layer (sps_max_sub_layers_minus1); None = unknown."""
         self._at_first_key = True
         self._hides_rasl = True
 
-    def kind(self, packet: Packet[VideoStream]) -> Kind:
-        """What ``packet`` holds."""
-        if self._codec == "hevc":
-            return self._hevc(bytes(packet))
-        if self._codec == "h264":
-            return self._h264(bytes(packet))
-        return Kind(shows=self._codec != "vp9" or _vp9_shows(bytes(packet)), enters=True)
+    def classify(self, packet: Packet[VideoStream]) -> PacketKind:
+        """What the headers of ``packet`` say."""
+        data = bytes(packet)
+        if self._codec not in SLICES:
+            return PacketKind(shows=self._codec != "vp9" or _vp9_shows(data), is_entry_point=True)
+        kind, has_parameter_sets, is_corrupt = PacketKind(), False, False
+        for unit in _units(data, self._codec, self._length_size):
+            is_slice, is_parameter_set = (unit.type in types[self._codec] for types in (SLICES, PARAMETER_SETS))
+            is_corrupt |= (is_slice or is_parameter_set) and unit.is_corrupt(data)
+            has_parameter_sets |= is_parameter_set
+            if self._codec == "hevc" and unit.type == HEVC_SPS:
+                self._top_layer = _sub_layers(unit.head)
+            if is_slice and not kind.shows:
+                kind = self._hevc_slice(unit) if self._codec == "hevc" else _h264_slice(unit)
+        return kind._replace(droppable=kind.droppable and not has_parameter_sets, is_corrupt=is_corrupt)
 
-    def mute(self, packet: Packet[VideoStream]) -> None:
-        """Turn metadata of H.265 into filler, in place, so that nothing but pictures can fail to decode.
+    def blank_metadata(self, packet: Packet[VideoStream]) -> None:
+        """Turn H.265 metadata into filler data, in place, so that only frame data can cause decoding errors.
 
-        Film grain stays, for the decoder applies it.
+        Film grain is kept, because the decoder applies it.
         """
         if self._codec != "hevc":
             return
-        for unit in _hevc_units(bytes(packet), self._length_size):
-            sei = _hevc_type(unit) in HEVC_SEI and unit.head[2] != SEI_FILM_GRAIN
-            if sei or _hevc_type(unit) in HEVC_UNSPECIFIED:
+        for unit in _units(bytes(packet), self._codec, self._length_size):
+            if unit.type in HEVC_UNSPECIFIED or (unit.type in HEVC_SEI and unit.head[2] != SEI_FILM_GRAIN):
                 memoryview(packet)[unit.start] = HEVC_FILLER << 1
 
-    def _hevc(self, data: bytes) -> Kind:
-        found, parameter_sets, torn = Kind(), False, False
-        for unit in _hevc_units(data, self._length_size):
-            kind = _hevc_type(unit)
-            torn |= (kind in HEVC_SLICES or kind in HEVC_PARAMETER_SETS) and unit.is_torn(data)
-            parameter_sets |= kind in HEVC_PARAMETER_SETS
-            if kind == HEVC_SPS:
-                self._top_layer = unit.head[2] >> 1 & 7
-            if kind in HEVC_SLICES and not found.shows:
-                if kind in HEVC_KEYS:
-                    self._hides_rasl, self._at_first_key = kind in HEVC_BLA or self._at_first_key, False
-                # H.265 7.4.2.2: an even type below 16 is not referred to by pictures of its own sub-layer,
-                # and above the highest sub-layer there are no others.
-                unreferred = kind < 16 and kind % 2 == 0 and (unit.head[1] & 7) - 1 == self._top_layer
-                found = Kind(not (kind in HEVC_RASL and self._hides_rasl), unreferred, kind in HEVC_KEYS)
-        return found._replace(droppable=found.droppable and not parameter_sets, torn=torn)
+    def _hevc_slice(self, unit: Unit) -> PacketKind:
+        is_key = unit.type in HEVC_KEYS
+        if is_key:
+            self._hides_rasl, self._at_first_key = unit.type in HEVC_BLA or self._at_first_key, False
+        # H.265 7.4.2.2: frames of the same sub-layer do not refer to even types below 16,
+        # and there is no layer above the highest one.
+        unreferred = unit.type < 16 and unit.type % 2 == 0 and (unit.head[1] & 7) - 1 == self._top_layer
+        return PacketKind(not (unit.type in HEVC_RASL and self._hides_rasl), unreferred, is_key)
 
-    def _h264(self, data: bytes) -> Kind:
-        found, parameter_sets, torn = Kind(), False, False
-        for unit in _units(data, self._length_size):
-            kind, is_reference = unit.head[0] & 31, unit.head[0] >> 5 & 3
-            torn |= (kind in H264_SLICES or kind in H264_PARAMETER_SETS) and unit.is_torn(data)
-            parameter_sets |= kind in H264_PARAMETER_SETS
-            if kind in H264_SLICES and not found.shows:
-                # With intra refresh, a keyframe is where a recovery begins: it refers to what was before.
-                found = Kind(True, not is_reference, _slice_type(unit.head[1:]) % 5 in H264_INTRA)
-        return found._replace(droppable=found.droppable and not parameter_sets, torn=torn)
+
+def _h264_slice(unit: Unit) -> PacketKind:
+    is_reference = unit.head[0] >> 5 & 3
+    # With intra refresh, a flagged keyframe only begins a recovery and refers to earlier frames.
+    return PacketKind(True, not is_reference, _slice_type(unit.head[1:]) % 5 in H264_INTRA)
 
 
 def _length_size(codec: str, extradata: bytes) -> int:
-    """Bytes that say the length before each NAL unit (ISO/IEC 14496-15); 0: there are start codes instead (Annex B)."""
+    """Bytes of the length before each NAL unit (ISO/IEC 14496-15); 0 = start codes instead (Annex B)."""
     at = {"hevc": 21, "h264": 4}.get(codec)
     if at is None or extradata[:1] != b"\x01" or len(extradata) <= at:
         return 0
     return (extradata[at] & 3) + 1
 
 
-def _units(data: bytes, length_size: int) -> Iterator[Unit]:
-    """The NAL units of a packet, of which there are at least three bytes."""
-    for start, end in _spans(data, length_size):
+def _units(data: bytes, codec: str, length_size: int) -> Iterator[Unit]:
+    """The NAL units of a packet that have at least three bytes; of H.265 those of the base layer."""
+    for start, end in _unit_bounds(data, length_size):
         last = start + len(data[start:end].rstrip(b"\0"))
-        misfits = end > len(data) or (length_size > 0 and end - last > MAX_TRAILING_ZEROS)
-        if last - start >= 3:
-            yield Unit(start, last, data[start : start + 12], misfits)
+        head = data[start : start + 12]
+        if last - start < 3 or (codec == "hevc" and (head[0] & 1 or head[1] >> 3)):
+            continue
+        has_wrong_length = end > len(data) or (length_size > 0 and end - last > MAX_TRAILING_ZEROS)
+        unit_type = head[0] >> 1 & 63 if codec == "hevc" else head[0] & 31
+        yield Unit(unit_type, start, last, head, has_wrong_length)
 
 
-def _spans(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
-    """Where NAL units begin and end."""
+def _unit_bounds(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
+    """Start and end of each NAL unit."""
     if length_size:
         start = length_size
         while start < len(data):
             end = start + int.from_bytes(data[start - length_size : start], "big")
             yield start, end
             start = end + length_size
-        return
-    starts = [match.end() for match in re.finditer(rb"\x00\x00\x01", data)]
-    ends = [start - 3 for start in starts[1:]] + [len(data)]
-    yield from zip(starts, ends, strict=True) if starts else ()
+    else:
+        starts = [match.end() for match in re.finditer(rb"\x00\x00\x01", data)]
+        yield from zip(starts, [start - 3 for start in starts[1:]] + [len(data)], strict=False)
 
 
-def _hevc_units(data: bytes, length_size: int) -> Iterator[Unit]:
-    """Those of the base layer."""
-    return (unit for unit in _units(data, length_size) if not (unit.head[0] & 1 or unit.head[1] >> 3))
-
-
-def _hevc_type(unit: Unit) -> int:
-    return unit.head[0] >> 1 & 63
+def _sub_layers(sps: bytes) -> int:
+    """sps_max_sub_layers_minus1 of an SPS that begins with its NAL unit header."""
+    return sps[2] >> 1 & 7
 
 
 def _slice_type(header: bytes) -> int:
-    """The second number of a slice header (H.264 7.3.3), both being Exp-Golomb codes (9.1)."""
+    """The second number of a slice header (H.264 7.3.3); both are Exp-Golomb codes (9.1)."""
     bits = "".join(f"{byte:08b}" for byte in header)
     number = -1
     for _ in range(2):
@@ -182,30 +177,33 @@ def _slice_type(header: bytes) -> int:
 
 
 def _vp9_shows(data: bytes) -> bool:
-    """VP9 bitstream specification, uncompressed_header() and Annex B: a superframe shows its last frame."""
+    """Whether a VP9 packet shows a frame (bitstream specification, uncompressed_header and Annex B).
+
+    A superframe shows its last frame.
+    """
     if not data:
         return False
     marker = data[-1]
     index_size = 2 + ((marker >> 3 & 3) + 1) * ((marker & 7) + 1)
     if marker & 0xE0 == 0xC0 and data[-index_size:][:1] == bytes([marker]):
         return True
-    shift = 1 if data[0] >> 4 & 3 == 3 else 0  # profile 3 has a reserved bit more
+    shift = 1 if data[0] >> 4 & 3 == 3 else 0  # profile 3 has one more reserved bit
     shows_existing, shows = data[0] >> 3 - shift & 1, data[0] >> 1 - shift & 1
     return bool(shows_existing or shows)
 
 
 def _top_layer(extradata: bytes) -> int | None:
-    """sps_max_sub_layers_minus1 of the SPS in hvcC (ISO/IEC 14496-15, 8.3.3.1) or behind start codes."""
+    """sps_max_sub_layers_minus1 of the SPS in hvcC (ISO/IEC 14496-15, 8.3.3.1) or after a start code."""
     if extradata[:1] != b"\x01":
-        units = _hevc_units(extradata, 0)
-        return next((unit.head[2] >> 1 & 7 for unit in units if _hevc_type(unit) == HEVC_SPS), None)
+        units = _units(extradata, "hevc", 0)
+        return next((_sub_layers(unit.head) for unit in units if unit.type == HEVC_SPS), None)
     at = 23
     for _ in range(extradata[22] if len(extradata) > 22 else 0):
-        kind = int.from_bytes(extradata[at : at + 1], "big") & 63
+        unit_type = extradata[at] & 63 if at < len(extradata) else 0
         count = int.from_bytes(extradata[at + 1 : at + 3], "big")
         at += 3
         for _ in range(count):
-            if kind == HEVC_SPS and at + 4 < len(extradata):
-                return extradata[at + 4] >> 1 & 7
+            if unit_type == HEVC_SPS and at + 4 < len(extradata):
+                return _sub_layers(extradata[at + 2 :])
             at += 2 + int.from_bytes(extradata[at : at + 2], "big")
     return None

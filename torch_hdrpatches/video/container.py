@@ -1,4 +1,4 @@
-"""Opens a movie with everything hostile switched off, and chooses its video stream."""
+"""Opens a file or URL so that FFmpeg reads nothing else, and chooses the video stream."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from ..storage.range_file import RangeFile
 from ..storage.remote import is_url
 
 FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
-"""Demuxers that read one file and open no other; playlists, image sequences and network formats are left out."""
+"""Demuxers that read a single file; playlists, image sequences and network formats could open other files."""
 MAX_PIXELS = 16384 * 16384
 
 
 def open_container(path: str) -> InputContainer:
     """Open a file or URL for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`.
 
-    Of a URL libavformat sees bytes only: it opens nothing by itself.
+    A URL is read by this package, so libavformat never opens a connection.
     """
     if is_url(path):
         return _container(path, RangeFile(path))
     try:
-        status = os.stat(path)  # noqa: PTH116 - pathlib would normalise the name
+        status = os.stat(path)  # noqa: PTH116 - pathlib would change the name
     except (OSError, ValueError) as error:
         raise MovieOpenError(path, f"cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if not stat.S_ISREG(status.st_mode):
         raise MovieOpenError(path, "is not a regular file")
     if not status.st_size:
         raise DamagedMovieError(path, "is empty")
-    return _container(path, f"file:{path}")  # with the protocol in front no name is taken for a URL
+    return _container(path, f"file:{path}")  # with its protocol given, no file name can be mistaken for a URL
 
 
 def _container(path: str, file: str | RangeFile) -> InputContainer:
@@ -58,58 +58,56 @@ def _container(path: str, file: str | RangeFile) -> InputContainer:
         raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
     except (FFmpegError, OSError) as error:
         raise DamagedMovieError(
-            path, f"is no movie that can be read ({error.strerror or error})", f"formats: {FORMATS}"
+            path, f"is not a readable movie ({error.strerror or error})", f"supported formats: {FORMATS}"
         ) from None
 
 
 def videos_of(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are movies rather than covers or thumbnails."""
+    """The video streams, without cover images and thumbnails."""
     ignored = Disposition.attached_pic | Disposition.timed_thumbnails
     return [stream for stream in container.streams.video if not stream.disposition & ignored]
 
 
 def choose_stream(path: str, container: InputContainer, index: int | None) -> VideoStream:
-    """The stream with this index, else the main one: no still, the default one, the longest, the largest, the first."""
+    """The stream with this index; for None the main one: not a still image, then default, longest, largest, first."""
     streams = [stream for stream in videos_of(container) if index in (None, stream.index)]
     if not streams:
-        raise DamagedMovieError(path, "holds no video" if index is None else f"holds no video stream {index}")
-    best = max(streams, key=_merit)
+        raise DamagedMovieError(path, "has no video" if index is None else f"has no video stream {index}")
+    best = max(streams, key=_rank)
     if best.codec_context is None:
-        raise UnsupportedMovieError(
-            path, f"there is no decoder for its video{_coding(container, best)}", "re-encode it"
-        )
+        raise UnsupportedMovieError(path, f"no decoder for its video{_codec_name(container, best)}", "re-encode it")
     if best.width * best.height > MAX_PIXELS:
         raise UnsupportedMovieError(path, f"claims {best.width}x{best.height} pixels")
     return best
 
 
-def _merit(stream: VideoStream) -> tuple[bool, bool, int, int, int]:
+def _rank(stream: VideoStream) -> tuple[bool, bool, int, int, int]:
     context = stream.codec_context
     pixels = context.width * context.height if context is not None else 0
     default = bool(stream.disposition & Disposition.default)
     return stream.frames != 1, default, stream.frames, pixels, -stream.index
 
 
-def _coding(container: InputContainer, stream: VideoStream) -> str:
-    """How a stream without decoder is coded, e.g. `` (none (dav1 / 0x31766164))``: FFmpeg's own listing says it."""
+def _codec_name(container: InputContainer, stream: VideoStream) -> str:
+    """The codec of a stream without decoder by FFmpeg's listing of streams, e.g. `` (none (dav1 / 0x31766164))``."""
     with logged():
         listing: str = container.dumps_format()  # type: ignore[attr-defined] # missing in PyAV's stubs
     match = re.search(rf"Stream #0:{stream.index}\b.*?Video: ([^,\n]+)", listing)
     return f" ({match[1]})" if match else ""
 
 
-_lock = threading.Lock()
+_log_lock = threading.Lock()
 
 
 @contextmanager
 def logged() -> Iterator[list[tuple[int, str, str]]]:
-    """Collect FFmpeg's log up to level INFO as (level, name, text); before and after it stays as the program has it."""
-    with _lock:  # the level is one for the whole process
+    """Collect FFmpeg's log up to level INFO as (level, name, text); log settings are restored afterwards."""
+    with _log_lock:  # log settings are global
         level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
         av.logging.set_level(av.logging.INFO)
         av.logging.set_skip_repeated(False)
         try:
-            # Of all threads: what others log meanwhile would otherwise go to the terminal.
+            # Of all threads, or else what others log meanwhile would go to the terminal.
             with av.logging.Capture(local=False) as lines:
                 yield lines
         finally:

@@ -1,164 +1,169 @@
-"""Packets around any time of a movie: read on from where the container is, or from a keyframe that is sought."""
+"""Reads the packets around a time: onwards from the current position, or after seeking a keyframe."""
 
 from __future__ import annotations
 
 import math
 
 from ..errors import DamagedMovieError
-from .decoder import MAX_REORDER, Coded, Source
+from .decoder import MAX_REORDER, CodedFrame, Decoder
 
 READ_AHEAD = 8
 """Packets that are read at a time."""
-PATIENCE_SECONDS = 5
-"""So far is read on, rather than sought, where the container has no index to say whether a keyframe lies between."""
+NO_INDEX_READ_SECONDS = 5
+"""Without an index in the container, times up to this far ahead are reached by reading on rather than by seeking."""
 MAX_SEEKS = 12
-"""Attempts, each further back than the one before, to land at or before a time; then it is read from the beginning."""
+"""Attempts to land at or before a time, each further back than the one before; after them the movie is read from its
+beginning."""
 
 
 class Demuxer:
-    """One open container with time stamps. Times are in units of its time base, seeks decided by its index."""
+    """The packets of an open container with time stamps. Times are in units of its time base."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._second = 1 / source.time_base
-        first = self._begin_stretch()
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+        self._second = 1 / decoder.time_base
+        first = self._begin_span()
         if first is None:
-            raise DamagedMovieError(source.path, "holds no keyframe")
+            raise DamagedMovieError(decoder.path, "has no keyframe")
         self._first = first
-        self._seek_to_start()  # Matroska reads its index at the first seek only
+        self._seek_to_start()  # Matroska's index is read at the first seek only
 
-    def _begin_stretch(self) -> Coded | None:
-        """Forget what was read; the packet with which what follows begins, None if there is none."""
-        self.stretch = Stretch()
-        """What was read since the last seek."""
+    def _begin_span(self) -> CodedFrame | None:
+        """Start an empty span of packets and read its first one; None if there is none."""
+        self.span = PacketSpan()
+        """Everything read since the last seek."""
         self.ended = False
-        """There is nothing behind the stretch."""
+        """The span reaches the end of the movie."""
         return self.read()
 
-    def read(self) -> Coded | None:
-        """The next packet, which the stretch has then; None at the end."""
-        coded = self._source.read()
+    def read(self) -> CodedFrame | None:
+        """Append the next packet to the span and return it; None at the end."""
+        coded = self._decoder.read()
         if coded is None:
             self.ended = True
         else:
-            self.stretch.append(coded)
+            self.span.append(coded)
         return coded
 
     def read_on(self) -> None:
-        """Read some packets."""
+        """Append up to ``READ_AHEAD`` packets to the span."""
         for _ in range(READ_AHEAD):
             if self.read() is None:
                 break
 
     def at_start(self) -> bool:
-        """The stretch begins with the movie."""
-        first = self.stretch.packets[0] if self.stretch.packets else None
+        """Whether the span begins with the first packet of the movie."""
+        first = self.span.packets[0] if self.span.packets else None
         return first is not None and (first.pts, first.dts) == (self._first.pts, self._first.dts)
 
     def reaches(self, time: int) -> bool:
-        """Reading on comes to ``time`` without passing a keyframe from which it is nearer."""
-        if not self.stretch.packets or time < self.stretch.packets[0].time:
+        """Whether to read on to ``time``: a seek would not land on a later keyframe."""
+        if not self.span.packets or time < self.span.packets[0].time:
             return self.at_start()
-        if self.ended or time <= self.stretch.newest:
+        if self.ended or time <= self.span.newest:
             return True
-        index = self._source.stream.index_entries
+        index = self._decoder.stream.index_entries
         at = index.search_timestamp(time - self._index_lag())
-        if at >= 0 and index[at].timestamp > self.stretch.newest:
-            return False  # there is a keyframe between
-        if len(index) and index[-1].timestamp > self.stretch.newest:
-            return True  # there is none, as the index goes on and does not say so
-        return time - self.stretch.newest <= PATIENCE_SECONDS * self._second
+        if at >= 0 and index[at].timestamp > self.span.newest:
+            return False  # there is a keyframe in between
+        if len(index) and index[-1].timestamp > self.span.newest:
+            return True  # there is none: the index covers this part of the movie
+        return time - self.span.newest <= NO_INDEX_READ_SECONDS * self._second
 
     def _index_lag(self) -> int:
-        """How much earlier the index dates a keyframe: MP4 by decoding time, Matroska by presentation time."""
-        index = self._source.stream.index_entries
+        """Presentation time of a keyframe minus its time in the index, which MP4 counts in decoding time."""
+        index = self._decoder.stream.index_entries
         return max(0, self._first.time - index[0].timestamp) if len(index) else 0
 
     def seek(self, time: int) -> None:
-        """Begin a new stretch at a keyframe that is presented at or before ``time``, or with the movie."""
-        indexed = len(self._source.stream.index_entries) > 0
-        # Without an index the container finds the time rather than the keyframe before it.
+        """Start a new span at a keyframe presented at or before ``time``, or at the beginning of the movie."""
+        indexed = len(self._decoder.stream.index_entries) > 0
+        # Without an index the container finds the time itself rather than the keyframe before it.
         aim = time - (self._index_lag() if indexed else round(self._second))
         for attempt in range(MAX_SEEKS):
-            if not self._source.seek(aim):
+            if not self._decoder.seek(aim):
                 break
-            first = self._begin_stretch()
+            first = self._begin_span()
             if first is not None and (first.time <= time or self.at_start()):
                 return
-            landed = self.stretch.before() if first is not None else aim
+            landed = self.span.time_before() if first is not None else aim
             aim = min(aim - 1, landed) - round(self._second * (2**attempt - 1))
         self._seek_to_start()
 
+    def seek_further_back(self) -> None:
+        """Start a new span at a keyframe before the current span."""
+        self.seek(self.span.time_before())
+
     def _seek_to_start(self) -> None:
         times = [time for time in (self._first.pts, self._first.dts) if time is not None]
-        if times and self._source.seek(min(times)):
-            self._begin_stretch()
+        if times and self._decoder.seek(min(times)):
+            self._begin_span()
             if self.at_start():
                 return
-        self._source.reopen()
-        self._begin_stretch()
+        self._decoder.reopen()
+        self._begin_span()
 
 
-class Stretch:
-    """Neighbouring packets in decoding order, beginning with a keyframe."""
+class PacketSpan:
+    """Consecutive packets in decoding order, beginning with a keyframe."""
 
     def __init__(self) -> None:
-        self.packets: list[Coded] = []
+        self.packets: list[CodedFrame] = []
         self.newest: float = -math.inf
         """The latest presentation time so far."""
 
-    def append(self, coded: Coded) -> None:
-        """Add the packet that follows."""
+    def append(self, coded: CodedFrame) -> None:
+        """Add the next packet."""
         self.packets.append(coded)
         if coded.pts is not None:
             self.newest = max(self.newest, coded.pts)
 
-    def get(self, serial: int) -> Coded | None:
-        """The packet with this serial, if it is part of the stretch."""
+    def get(self, serial: int) -> CodedFrame | None:
+        """The packet with this serial number; None if the span does not include it."""
         at = serial - self.packets[0].serial if self.packets else -1
         return self.packets[at] if 0 <= at < len(self.packets) else None
 
-    def forget_before(self, coded: Coded) -> None:
-        """Begin with ``coded``."""
+    def forget_before(self, coded: CodedFrame) -> None:
+        """Drop all packets before ``coded``."""
         del self.packets[: coded.serial - self.packets[0].serial]
 
-    def before(self) -> int:
-        """A time that lies before the stretch."""
+    def time_before(self) -> int:
+        """A time just before the span."""
         first = self.packets[0]
         return min(time for time in (first.pts, first.dts, first.time) if time is not None) - 1
 
-    def shown(self, *, from_start: bool) -> list[Coded]:
-        """The pictures in presentation order.
+    def shown(self, *, from_start: bool) -> list[CodedFrame]:
+        """The shown frames in presentation order.
 
-        Those before the keyframe follow pictures of the stretch before; they count only at the start of the movie.
+        Frames presented before the keyframe are left out except at the start of the movie (``from_start``), because
+        they belong between frames that were read before the span.
         """
         floor = -math.inf if from_start or not self.packets else self.packets[0].time
         shown = [coded for coded in self.packets if coded.shows and coded.pts is not None and coded.pts >= floor]
         return sorted(shown, key=lambda coded: (coded.time, coded.serial))
 
-    def keyframe_of(self, coded: Coded) -> Coded:
-        """The latest keyframe from which ``coded`` can be decoded: leading pictures need the one before theirs."""
+    def keyframe_of(self, coded: CodedFrame) -> CodedFrame:
+        """The latest keyframe from which ``coded`` can be decoded; for a leading frame, the one before its keyframe."""
         past = reversed(self.packets[: coded.serial - self.packets[0].serial + 1])
-        return next((key for key in past if key.key and key.time <= coded.time), self.packets[0])
+        return next((key for key in past if key.is_key and key.time <= coded.time), self.packets[0])
 
-    def is_sound(self, window: list[Coded]) -> bool:
-        """Nothing in a decoded window, and nothing that its pictures are predicted from, is damaged or lost."""
+    def is_intact(self, window: list[CodedFrame]) -> bool:
+        """Whether no frame of a decoded window, and no frame that it may be predicted from, is damaged or lost."""
         first, last = window[0], window[-1]
         serials = [coded.serial for coded in window]
         if max(serials) - min(serials) > len(window) + 2 * MAX_REORDER:
-            return False  # times begin anew in the middle of the file, so that this is no stretch of the movie
-        unforeseen = (coded for coded in self.packets if coded.emitted and not coded.shows)
-        if any(first.time <= coded.time <= last.time for coded in unforeseen):
+            return False  # time stamps start again in the middle of the file, so these frames are no neighbours
+        unexpected = (coded for coded in self.packets if coded.decoded and not coded.shows)
+        if any(first.time <= coded.time <= last.time for coded in unexpected):
             return False
-        return not any(coded.damaged or self._is_tainted(coded, first.time) for coded in window)
+        return not any(coded.damaged or self._has_bad_reference(coded, first.time) for coded in window)
 
-    def _is_tainted(self, coded: Coded, window_begins: int) -> bool:
-        keyframe = self.keyframe_of(coded)
-        base = self.packets[0].serial
+    def _has_bad_reference(self, coded: CodedFrame, window_start: int) -> bool:
+        keyframe, base = self.keyframe_of(coded), self.packets[0].serial
         for past in self.packets[keyframe.serial - base : coded.serial - base]:
             if past.pts is not None and past.pts < keyframe.time:
-                continue  # a leading picture: none that is presented after the keyframe refers to it
-            lost = past.fed and past.shows and past.time < window_begins and not past.emitted
+                continue  # a leading frame: no frame presented after the keyframe refers to it
+            lost = past.sent and past.shows and past.time < window_start and not past.decoded
             if (past.damaged or lost) and not past.droppable:
                 return True
         return False

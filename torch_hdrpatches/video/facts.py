@@ -1,4 +1,4 @@
-"""What is known of a movie: its stream, size, times, colour tags and HDR metadata."""
+"""What is known about a movie: its stream, size, times, colour tags and HDR metadata."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..frames import Box, ColorTags
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a movie is. Sizes are as decoded, before rotation; light is in cd/m2, 0 = unknown."""
+    """The properties of a movie. Sizes are as decoded, before rotation; luminance is in cd/m2, 0 = unknown."""
 
     path: str
     stream: int
@@ -20,15 +20,15 @@ class Facts:
     width: int
     height: int
     bits: int
-    """Bits per code value, as ``Planes`` has them."""
+    """Bits per code value, as in ``Planes``."""
     chroma: str
     """``420``, ``422``, ``444`` or ``gbr``."""
     fps: float
-    """Average; 0 = unknown."""
+    """Average frames per second; 0 = unknown."""
     start: float
-    """Presentation time stamp of the first picture, in seconds."""
+    """Presentation time stamp of the first frame, in seconds."""
     duration: float
-    """Seconds from the first picture to the end of the last one, as found at the end of the file; > 0."""
+    """Seconds from the first frame to the end of the last one, measured at the end of the file; > 0."""
     tags: ColorTags
     mastering_peak: float
     max_cll: float
@@ -40,13 +40,32 @@ class Facts:
     """0, 90, 180 or 270 degrees clockwise, to be applied for display."""
     sample_aspect_ratio: tuple[int, int]
     active: Box
-    """The picture without black bars, in decoded pixels."""
+    """The frame without black bars, in decoded pixels."""
     warnings: tuple[str, ...]
-    """What is odd about the movie."""
+    """What is unusual about the movie, in sentences."""
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether the frame has black bars."""
+        return self.active != Box(0, 0, self.height, self.width)
+
+    @property
+    def frame_count(self) -> float:
+        """Estimated from duration and frame rate; 0 = unknown."""
+        return self.duration * self.fps
+
+    @property
+    def nominal_fps(self) -> float:
+        """The frame rate to calculate with: 24 where it is unknown."""
+        return self.fps or 24
+
+    def seconds_of(self, frames: float) -> float:
+        """How long this many frames last."""
+        return frames / self.nominal_fps
 
 
 def facts_of(fields: Mapping[str, Any]) -> Facts:
-    """The facts that ``dataclasses.asdict`` and JSON made fields of."""
+    """The inverse of ``dataclasses.asdict``, also after a round trip through JSON."""
     return Facts(
         **{
             **fields,

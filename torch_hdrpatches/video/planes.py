@@ -1,4 +1,4 @@
-"""A decoded frame as plain arrays that view the decoder's memory."""
+"""Views the memory of a decoded frame as numpy arrays: Y, Cb and Cr."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _SUBSAMPLING = {"420": (2, 2), "422": (1, 2), "444": (1, 1), "gbr": (1, 1)}
 
 
 class Layout(NamedTuple):
-    """How a pixel format stores a picture."""
+    """How a pixel format stores a frame."""
 
     chroma: str
     """``420``, ``422``, ``444`` or ``gbr``."""
     bits: int
     semiplanar: bool
-    """Cb and Cr alternate in one plane."""
+    """Cb and Cr are interleaved in one plane."""
 
 
 def layout_of(pixel_format: str) -> Layout | None:
-    """The layout of a pixel format in FFmpeg's name; None if it is not one that is read."""
+    """The layout of a pixel format, given by FFmpeg's name; None if the format is not supported."""
     if match := _YUV.fullmatch(pixel_format):
         return Layout(match[1], int(match[2] or 8), False)
     if match := _GBR.fullmatch(pixel_format):
@@ -39,10 +39,10 @@ def layout_of(pixel_format: str) -> Layout | None:
 
 
 def planes_of(frame: VideoFrame) -> Planes:
-    """The planes of ``frame``, read-only, alive as long as any of them; raises ValueError for other pixel formats."""
+    """Read-only planes of ``frame`` that keep its memory alive; raises ValueError for unsupported pixel formats."""
     layout = layout_of(frame.format.name)
     if layout is None:
-        raise ValueError(f"pixel format {frame.format.name} is not read")
+        raise ValueError(f"pixel format {frame.format.name} is not supported")
     planes = [_view(plane, layout.bits) for plane in frame.planes]
     y, cb, cr = (planes[0], *_deinterleaved(planes[1])) if layout.semiplanar else planes[:3]
     sub_y, sub_x = _SUBSAMPLING[layout.chroma]

@@ -1,4 +1,4 @@
-"""A call that is waited for only so long."""
+"""A function call with a time limit."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Watched(Generic[Result]):
-    """A call in a thread of its own, so that one that never returns from C code costs a thread and not the process."""
+class TimedCall(Generic[Result]):
+    """A call that runs in its own thread, because a call into C code that never returns cannot be interrupted."""
 
     def __init__(self, call: Callable[[], Result]) -> None:
         self._call = call
         self._result: list[Result] = []
         self._error: list[BaseException] = []
-        # A daemon: an interpreter that ends does not wait for it.
+        # A daemon thread does not keep the interpreter from exiting.
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     @property
     def is_running(self) -> bool:
-        """Whether the call has not returned."""
+        """Whether the call has not returned yet."""
         return self._thread.is_alive()
 
     def result(self, seconds: float) -> Result:
-        """What the call returns or raises.
+        """Return what the call returns, or raise what it raises.
 
         Raises:
-            TimeoutError: if it has not returned after this many seconds; it goes on, and what it holds stays held.
+            TimeoutError: the call has not returned after this many seconds. It goes on, and its resources stay in use.
         """
         self._thread.join(seconds)
-        if self._thread.is_alive():
+        if self.is_running:
             raise TimeoutError(f"no answer within {seconds:g} s")
-        # Taken out, not kept: an error remembers the frames it went through, and they remember this call and a decoder.
+        # Removed rather than kept: an error refers to its stack frames, and these to this call and a decoder.
         if self._error:
             raise self._error.pop()
         return self._result.pop()
@@ -42,5 +42,5 @@ class Watched(Generic[Result]):
     def _run(self) -> None:
         try:
             self._result.append(self._call())
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+        except BaseException as error:  # noqa: BLE001 - raised again in result()
             self._error.append(error)
