@@ -89,7 +89,8 @@ class Classifier:
         data = bytes(packet)
         if self._codec not in SLICES:
             return PacketKind(shows=self._codec != "vp9" or _vp9_shows(data), is_entry_point=True)
-        kind, has_parameter_sets, is_corrupt = PacketKind(), False, False
+        # A packet of zeros contains no unit; its frame would otherwise be missing unnoticed.
+        kind, has_parameter_sets, is_corrupt = PacketKind(), False, 0 < len(data) == data.count(0)
         for unit in _units(data, self._codec, self._length_size):
             is_slice, is_parameter_set = (unit.type in types[self._codec] for types in (SLICES, PARAMETER_SETS))
             is_corrupt |= (is_slice or is_parameter_set) and unit.is_corrupt(data)
