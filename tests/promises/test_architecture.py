@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ PACKAGE = Path(torch_hdrpatches.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 ROOMS = (
-    ("errors", "rng", "frames", "jit", "cache"),
+    ("errors", "rng", "frames", "jit", "files"),
     ("storage",),
     ("video", "color"),
     ("probe", "transforms", "testing"),
@@ -133,3 +135,10 @@ def test_the_front_door_is_sorted_and_opens():
     assert sorted(torch_hdrpatches.__all__) == torch_hdrpatches.__all__
     for name in torch_hdrpatches.__all__:
         assert getattr(torch_hdrpatches, name).__module__.startswith("torch_hdrpatches.")
+
+
+def test_importing_the_package_imports_no_command_line_charts_or_engines():
+    code = "import sys, torch_hdrpatches; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    heavy = {"typer", "rich", "matplotlib", "jinja2", "webdataset", "ray", "tomlkit", "imagecodecs", "s3fs", "aiohttp"}
+    assert heavy & set(done.stdout.split()) == set()

@@ -12,7 +12,6 @@ from typing import IO, Any, TypedDict, cast
 import numpy as np
 import torch
 from torch import Tensor
-from webdataset import TarWriter
 
 from ..errors import ShardError
 from ..sampling.sample import Sample
@@ -45,9 +44,8 @@ class HashingFile:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self.sha256 = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)  # wids wants it
-        self.size = 0
+        self._digests = {"sha256": hashlib.sha256(), "md5": hashlib.md5(usedforsecurity=False)}  # wids wants md5
+        self._size = 0
 
     def read(self, size: int = -1) -> bytes:
         """As of any file."""
@@ -62,16 +60,22 @@ class HashingFile:
             self._hash(data)
         return len(data)
 
+    def sums(self) -> dict[str, Any]:
+        """``bytes``, ``sha256`` and ``md5`` of what has passed."""
+        return {"bytes": self._size, **{name: digest.hexdigest() for name, digest in self._digests.items()}}
+
     def _hash(self, data: bytes) -> None:
-        self.sha256.update(data)
-        self.md5.update(data)
-        self.size += len(data)
+        for digest in self._digests.values():
+            digest.update(data)
+        self._size += len(data)
 
 
 class ShardWriter:
     """Writes records into one tar, whose bytes depend on the samples only."""
 
     def __init__(self, file: IO[bytes], codec: str = "png") -> None:
+        from webdataset import TarWriter  # takes 0.3 s to import, and training does not need it
+
         self._hashing = HashingFile(file)
         # Nothing of this machine gets in: time 0, owner 0 without a name.
         self._tar = TarWriter(self._hashing, user="", group="", mode=0o644, mtime=0, encoder=False)
@@ -93,28 +97,32 @@ class ShardWriter:
         for suffix, data in members.items():  # one by one, because TarWriter sorts the members of a call
             self._tar.write({"__key__": key, suffix: data})
         self._suffixes = list(members)
-        self._records.append(" ".join([key, *(str(len(data)) for data in members.values())]))
+        self._records.append(listing_of(key, members))
         self._counts[format, movie] += 1
 
     def close(self) -> Contents:
         """Finish the tar and describe it."""
         self._tar.close()
-        return Contents(
-            samples=len(self._records),
-            bytes=self._hashing.size,
-            sha256=self._hashing.sha256.hexdigest(),
-            md5=self._hashing.md5.hexdigest(),
-            counts=counts_of(self._counts),
-            first_key=self._records[0].partition(" ")[0],
-            last_key=self._records[-1].partition(" ")[0],
-            suffixes=self._suffixes,
-            records=self._records,
-        )
+        contents = {
+            **self._hashing.sums(),
+            "samples": len(self._records),
+            "counts": counts_of(self._counts),
+            "first_key": self._records[0].partition(" ")[0],
+            "last_key": self._records[-1].partition(" ")[0],
+            "suffixes": self._suffixes,
+            "records": self._records,
+        }
+        return cast(Contents, contents)
 
 
 def counts_of(counts: Counter[tuple[str, str]]) -> list[list[str | int]]:
     """Samples by (format, movie) as a sidecar lists them."""
     return [[*names, count] for names, count in sorted(counts.items())]
+
+
+def listing_of(key: str, members: Mapping[str, bytes]) -> str:
+    """The line of a record in its sidecar."""
+    return " ".join([key, *(str(len(data)) for data in members.values())])
 
 
 def members_of(sample: Sample, codec: str = "png") -> dict[str, bytes]:
