@@ -20,7 +20,7 @@ from torch_hdrpatches import Recipe, export
 from torch_hdrpatches.cli.progress import ProgressBars, line
 from torch_hdrpatches.exporter import Progress, processes, serial, watching
 from torch_hdrpatches.exporter.job import Job
-from torch_hdrpatches.exporter.progress import CategoryProgress, Watching, json_lines
+from torch_hdrpatches.exporter.progress import CategoryProgress, ProgressTracker, json_lines
 from torch_hdrpatches.sampling import Tally
 
 
@@ -32,7 +32,7 @@ def resolved(recipe: dict[str, Any]) -> Recipe:
 
 def watched_export(recipe: Recipe, out: Path, workers: int = 1) -> list[Progress]:
     seen: list[Progress] = []
-    following = Watching(recipe, Tally(), [seen.append])
+    following = ProgressTracker(recipe, Tally(), [seen.append])
     engine = processes(workers) if workers > 1 else serial
     export(recipe, out, executor=following.around(engine), progress=following.committed)
     return seen
@@ -52,7 +52,7 @@ def test_every_job_starts_finishes_and_is_committed(resolved, tmp_path, workers)
 
 
 def test_jobs_that_wait_for_a_slower_one_are_said_to(resolved):
-    following = Watching(resolved, Tally(), [])
+    following = ProgressTracker(resolved, Tally(), [])
 
     def out_of_order(work: Any, jobs: Any) -> Iterator[tuple[Job, None]]:
         first, *others = jobs
@@ -79,13 +79,13 @@ def test_remaining_time_is_what_is_left_by_the_rate_so_far():
 def test_an_export_that_goes_on_does_not_count_what_was_there_as_its_own_speed(resolved):
     before = Tally()
     before.samples["master", "square", "pq"] = 10
-    (master, *_) = Watching(resolved, before, []).now("begin").categories
+    (master, *_) = ProgressTracker(resolved, before, []).now("begin").categories
     assert (master.samples, master.per_second) == (10, 0.0)
 
 
 def test_json_lines_are_events_that_programs_can_read(resolved, tmp_path):
     file = io.StringIO()
-    following = Watching(resolved, Tally(), [json_lines(file)])
+    following = ProgressTracker(resolved, Tally(), [json_lines(file)])
     export(resolved, tmp_path / "out", executor=following.around(serial), progress=following.committed)
     events = [json.loads(text) for text in file.getvalue().splitlines()]
     assert {"start", "finish", "commit"} == {event["event"] for event in events}

@@ -91,7 +91,8 @@ def forecast(stream: PatchStream, *, seconds: float = 4.0) -> Forecast:
     """
     recipe = stream.recipe
     facts, failures = probe_all(stream)
-    measured = _measure(stream, [run for run in stream.plan.runs if run.name in facts], seconds)
+    order = (stream.plan.run_at(0, position) for position in range(len(stream.plan)))  # random
+    measured = _measure(stream, [run for run in order if run.name in facts], seconds)
     usable = [movie for movie in recipe.movies if movie.name in facts]
     slots = sum(movie.slots for movie in usable)
     planned = _planned(recipe, usable, facts)
@@ -159,24 +160,18 @@ def _measure(stream: PatchStream, runs: Sequence[Run], seconds: float) -> _Measu
     measured, recipe = _Measured(), stream.recipe
     for _ in runs[:1]:  # compile and load before the clock starts
         next(stream.run(0, runs[0]))
-    order, slots = _spread(len(runs)), SLOTS_MEASURED if len(runs) > FEW_RUNS else SLOTS_PER_RUN
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and (index := next(order, None)) is not None:
-        began = time.monotonic()
-        for number, outcome in enumerate(islice(stream.run(0, runs[index]), slots)):
+    slots, until = SLOTS_MEASURED if len(runs) > FEW_RUNS else SLOTS_PER_RUN, time.monotonic() + seconds
+    for run in runs:
+        if (began := time.monotonic()) >= until:
+            break
+        for number, outcome in enumerate(islice(stream.run(0, run), slots)):
             measured.add(outcome, recipe.shards.codec)
             took, began = time.monotonic() - began, time.monotonic()
             (measured.next if number else measured.first).append(took)
-        for slot in islice(runs[index].slots, slots):
+        for slot in islice(run.slots, slots):
             for category in slot.categories(recipe.seed, 0):
                 measured.planned[category] += recipe.sampling.crops_per_category
     return measured
-
-
-def _spread(count: int) -> Iterator[int]:
-    """0 .. count - 1, each once, so that the first few are always far apart: steps of the golden section."""
-    step = next(step for step in range(max(1, round(count * 0.618)), count + 2) if math.gcd(step, max(1, count)) == 1)
-    return (index * step % count for index in range(count))
 
 
 def _planned(

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import ExportError
 from ..recipe.recipe import Recipe
-from ..sampling.fingerprint import differing, identity_of
+from ..sampling.fingerprint import describe_differences, differing, identity_of
 from ..sampling.sample import Sample, SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
@@ -46,7 +46,7 @@ def reproduce(
     stream = PatchStream(recipe or own_recipe, **made_with)
     wanted = identity_of(stream.recipe, stream.options)
     if keys_that_differ := [key for key in differing(found, wanted) if key != "format_version"]:
-        what = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys_that_differ[:5])
+        what = describe_differences(found, wanted, keys_that_differ)
         raise ExportError(f"{folder} was exported with other settings, so its samples cannot be reproduced: {what}")
     hints = _other_versions(manifest["versions"])
     outcomes: dict[tuple[str, int, int], Outcome] = {}

@@ -16,7 +16,7 @@ from ..analysis.reproduce import random_keys
 from ..analysis.reproduce import reproduce as reproduce_samples
 from ..errors import RecipeError
 from ..exporter.export import export as export_shards
-from ..exporter.job import Job
+from ..exporter.job import Job, JobRecord
 from ..exporter.parts import Part, export_part, finish_parts
 from ..exporter.processes import Executor, on_this_machine
 from ..exporter.ray import on_ray
@@ -82,7 +82,7 @@ def export(
         if finish:
             tally = finish_parts(recipe, out, limit=limit)
         else:
-            engine: Executor[Job, None] = (on_ray if executor is Engine.ray else on_this_machine)(workers)
+            engine: Executor[Job, JobRecord] = (on_ray if executor is Engine.ray else on_this_machine)(workers)
             begun = tally_of(out) if sidecars(out) and not part else Tally()
             run = partial(export_part, part=Part.parse(part)) if part else export_shards
             with shown(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:

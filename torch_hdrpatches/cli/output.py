@@ -88,7 +88,7 @@ def _properties(verdict: Verdict) -> Iterator[str]:
     metadata += ["HDR10+"] if facts.hdr10_plus else []
     if metadata:
         yield ", ".join(metadata)
-    if (active.height, active.width) != (facts.height, facts.width):
+    if facts.has_bars:
         yield f"black bars: the active picture is {active.width}x{active.height} at {active.left}, {active.top}"
 
 

@@ -12,7 +12,7 @@ from rich import progress as bars
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from ..exporter.progress import Progress, Watcher, Watching, watching
+from ..exporter.progress import Progress, ProgressTracker, Watcher, watching
 from ..recipe.recipe import ResolvedRecipe
 from ..sampling.tally import Tally
 from .output import counted, duration
@@ -92,7 +92,7 @@ def _left(seconds: float) -> str:
 @contextmanager
 def shown(
     recipe: ResolvedRecipe, begun: Tally, *, limit: int | None = None, log_json: Path | None = None
-) -> Iterator[Watching]:
+) -> Iterator[ProgressTracker]:
     """Show the progress of an export on stderr.
 
     Args:
@@ -106,5 +106,5 @@ def shown(
         watchers = [] if console.is_terminal else [lines(console)]
         export = stack.enter_context(watching(recipe, begun, *watchers, limit=limit, log_json=log_json))
         if console.is_terminal:
-            stack.enter_context(ProgressBars(lambda: export.now(""), console))
+            stack.enter_context(ProgressBars(lambda: export.now(), console))
         yield export

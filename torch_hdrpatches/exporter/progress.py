@@ -1,4 +1,4 @@
-"""How far an export is: rate and remaining time of every category, told to watchers, and as JSON lines."""
+"""The progress of an export: samples, rate and remaining time of each category, for watchers and as JSON lines."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ from .processes import Executor
 
 @dataclass(frozen=True, slots=True)
 class CategoryProgress:
-    """How far one category is."""
+    """The progress of one category."""
 
     name: str
     samples: int
     expected: int
-    """Its target, else what one epoch gives if nothing is refused."""
+    """Its target; without one, the samples of an epoch if nothing is refused."""
     per_second: float
-    """Since the export began or went on."""
+    """Since the export began or resumed."""
 
     @property
     def seconds_left(self) -> float:
-        """Infinite as long as nothing has come."""
+        """Infinite until the first samples are committed."""
         left = max(0, self.expected - self.samples)
         return left / self.per_second if self.per_second else math.inf if left else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A moment of an export."""
+    """The state of an export at one moment."""
 
     seconds: float
-    """Since it began or went on."""
+    """Since it began or resumed."""
     tally: Tally
-    """Of all that is committed."""
+    """Of everything that is committed."""
     categories: tuple[CategoryProgress, ...]
     movies: tuple[str, ...]
-    """That are being read."""
+    """Movies that are being read."""
     waiting: int
-    """Jobs that are done, and not counted before a slower one ahead of them is done too."""
+    """Finished jobs that can be committed only after an earlier job."""
     event: str
     """``begin``, ``start`` or ``finish`` of a job, ``commit``, or ``end``."""
 
     @property
     def seconds_left(self) -> float:
-        """Of the slowest category."""
-        return max(one.seconds_left for one in self.categories)
+        """Until the slowest category is done."""
+        return max(category.seconds_left for category in self.categories)
 
     def to_json(self) -> dict[str, Any]:
-        """One event, JSON-able."""
-        left = {one.name: one.seconds_left for one in self.categories}
+        """All fields, JSON-able."""
+        left = {category.name: category.seconds_left for category in self.categories}
         return {
             "event": self.event,
             "seconds": round(self.seconds, 3),
-            "samples": {one.name: one.samples for one in self.categories},
-            "expected": {one.name: one.expected for one in self.categories},
-            "per_second": {one.name: round(one.per_second, 4) for one in self.categories},
+            "samples": {category.name: category.samples for category in self.categories},
+            "expected": {category.name: category.expected for category in self.categories},
+            "per_second": {category.name: round(category.per_second, 4) for category in self.categories},
             "seconds_left": {name: round(s, 1) if math.isfinite(s) else None for name, s in left.items()},
             "slots": self.tally.slots,
             "windows": self.tally.windows,
@@ -78,11 +78,11 @@ class Progress:
 
 
 Watcher: TypeAlias = Callable[[Progress], None]
-"""Called whenever something has happened."""
+"""Called after every event."""
 
 
-class Watching:
-    """Knows how far an export is, and tells its watchers. Goes round an executor, and is an export's ``progress``."""
+class ProgressTracker:
+    """Follows an export: wraps its executor, takes its commits (``committed``), and calls watchers."""
 
     def __init__(
         self, recipe: ResolvedRecipe, begun: Tally, watchers: Iterable[Watcher], limit: int | None = None
@@ -94,10 +94,12 @@ class Watching:
         self.before = begun.by("category")
         self.tally = begun
         self.running: dict[int, tuple[str, ...]] = {}
+        """Job to the movies that it reads."""
         self.done: set[int] = set()
+        """Jobs that are finished and not committed."""
 
     def around(self, executor: Executor[Job, Any]) -> Executor[Job, Any]:
-        """The same executor, watched."""
+        """An executor that does the same, and reports the start and end of jobs."""
 
         def watched(work: Callable[[Job], Any], jobs: Iterable[Job]) -> Generator[tuple[Job, Any], None, None]:
             for job, result in executor(work, map(self._started, jobs)):
@@ -108,65 +110,58 @@ class Watching:
 
         return watched
 
+    def _started(self, job: Job) -> Job:
+        self.running[job.index] = tuple(self.plan.run_at(job.epoch, position).name for position in job.positions)
+        self.tell("start")
+        return job
+
     def committed(self, tally: Tally) -> None:
-        """Something is in place: this is the tally of all."""
+        """Report a commit; ``tally`` counts everything that is committed."""
         self.tally = tally
         self.tell("commit")
 
     def tell(self, event: str) -> None:
-        """Say how far it is."""
+        """Call the watchers."""
         progress = self.now(event)
         for watcher in self.watchers:
             watcher(progress)
 
-    def now(self, event: str) -> Progress:
-        """How far it is."""
-        seconds = time.monotonic() - self.began
-        samples = self.tally.by("category")
+    def now(self, event: str = "") -> Progress:
+        """The progress at this moment."""
+        seconds, samples = time.monotonic() - self.began, Counter(self.tally.by("category"))
+        made = samples - Counter(self.before)
         categories = tuple(
-            CategoryProgress(
-                name,
-                samples.get(name, 0),
-                expected,
-                (samples.get(name, 0) - self.before.get(name, 0)) / seconds if seconds else 0.0,
-            )
+            CategoryProgress(name, samples[name], expected, made[name] / seconds if seconds else 0.0)
             for name, expected in self.expected.items()
         )
         movies = tuple(sorted({movie for movies in self.running.values() for movie in movies}))
         self.done = {index for index in self.done if index > min(self.running, default=index)}
         return Progress(seconds, self.tally, categories, movies, len(self.done), event)
 
-    def _started(self, job: Job) -> Job:
-        self.running[job.index] = tuple(self.plan.run_at(job.epoch, position).name for position in job.positions)
-        self.tell("start")
-        return job
-
 
 @contextmanager
 def watching(
     recipe: ResolvedRecipe, begun: Tally, *watchers: Watcher, limit: int | None = None, log_json: Path | None = None
-) -> Iterator[Watching]:
-    """Tell watchers how far an export is; write events as JSON lines if asked to.
+) -> Iterator[ProgressTracker]:
+    """Report the progress of an export.
 
     Args:
-        recipe: resolved.
-        begun: what was committed before, when an export goes on.
+        recipe: the recipe that is exported, resolved.
+        begun: what an earlier run has committed already.
         watchers: called with every ``Progress``.
         limit: at most this many samples per category.
-        log_json: the file that events are added to.
+        log_json: a file to append events to, as JSON lines.
     """
     with ExitStack() as stack:
-        told = [*watchers]
-        if log_json:
-            told.append(json_lines(stack.enter_context(log_json.open("a", encoding="utf-8"))))
-        found = Watching(recipe, begun, told, limit)
-        found.tell("begin")
-        yield found
-        found.tell("end")
+        logs = [json_lines(stack.enter_context(log_json.open("a", encoding="utf-8")))] if log_json else []
+        tracker = ProgressTracker(recipe, begun, [*watchers, *logs], limit)
+        tracker.tell("begin")
+        yield tracker
+        tracker.tell("end")
 
 
 def json_lines(file: TextIO) -> Watcher:
-    """A watcher that writes every event as one line of JSON, with the time of day."""
+    """A watcher that writes each event as a line of JSON with the time of day."""
 
     def write(progress: Progress) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
