@@ -32,7 +32,7 @@ from torch_hdrpatches.errors import (
 from torch_hdrpatches.frames import Box, ColorTags
 from torch_hdrpatches.probe import probe
 from torch_hdrpatches.probe.metadata import Metadata, _dolby_profile
-from torch_hdrpatches.probe.movie_facts import _dolby_vision
+from torch_hdrpatches.probe.movie_facts import _dolby_vision, _ignored_peaks
 from torch_hdrpatches.probe.scan import EDGE, active_area
 from torch_hdrpatches.testing import HDR10, HLG, SDR, MovieSpec, write_movie
 from torch_hdrpatches.video import Facts
@@ -229,6 +229,20 @@ def test_a_peak_that_makes_no_sense_is_unknown_and_told(tmp_path, peak, found):
     facts = facts_of(tmp_path, replace(SMALL, mastering_peak=peak))
     assert facts.mastering_peak == found
     assert ["makes no sense" in warning for warning in facts.warnings] == ([] if found else [True])
+
+
+def test_an_implausible_max_cll_is_kept_and_the_peak_used_instead_is_told(tmp_path):
+    facts = facts_of(tmp_path, replace(SMALL, max_cll=30, mastering_peak=4000))
+    assert (facts.max_cll, facts.mastering_peak) == (30, 4000)
+    (warning,) = facts.warnings
+    assert "MaxCLL of 30 cd/m2" in warning
+    assert "4000 cd/m2" in warning
+
+
+@pytest.mark.parametrize(("transfer", "warnings"), [("pq", 1), ("hlg", 1), ("bt709", 0)])
+def test_only_hdr_movies_need_a_plausible_peak(transfer, warnings):
+    metadata = Metadata({}, 0.0, 30.0, 0.0, 0, hdr10_plus=False, warnings=())
+    assert len(list(_ignored_peaks(transfer, metadata))) == warnings
 
 
 def test_light_levels_of_zero_are_unknown(tmp_path):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 
-from ..color.names import accepted_name
+from ..color.curves import implausible_peaks
+from ..color.names import accepted_name, is_hdr
 from ..errors import DamagedMovieError, RecipeError, UnsupportedMovieError, UntaggedMovieError
 from ..frames import ColorTags
 from ..video.container import videos_of
@@ -103,6 +104,7 @@ def _facts(path: str, assumed: Mapping[str, str]) -> Facts:
                 *found.warnings,
                 *_disagreements(container_tags, found.tags),
                 *_oddities(decoder, duration, sar, profile),
+                *_ignored_peaks(tags.transfer, found),
             ),
         )
 
@@ -180,3 +182,9 @@ def _oddities(decoder: Decoder, seconds: float, sar: Fraction, profile: str) -> 
         yield f"it has other video streams ({', '.join(others)}); stream {decoder.stream.index} is used"
     if profile == "7":
         yield "of Dolby Vision profile 7 only the HDR10 base layer is used"
+
+
+def _ignored_peaks(transfer: str, found: Metadata) -> Iterator[str]:
+    warning = implausible_peaks(found.max_cll, found.mastering_peak)
+    if warning and is_hdr(transfer):  # SDR movies are not tone-mapped, so their peak has no use
+        yield warning
