@@ -1,4 +1,4 @@
-"""Tone curves have the published codes and the formulas' values; a movie's peak is what its metadata believably say."""
+"""Tone curves give the published codes and their formulas' values; a movie's peak comes from plausible metadata."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PUBLISHED = [
 
 
 @pytest.mark.parametrize(("curve", "white", "peak", "codes"), PUBLISHED)
-def test_neutrals_have_the_published_codes(curve: Any, white: float, peak: float, codes: list[int]) -> None:
+def test_neutral_colours_have_the_published_codes(curve: Any, white: float, peak: float, codes: list[int]) -> None:
     grader = Grader(replace(PQ, range="pc"), 16, ToneSettings(curve, white), peak)
     luma = np.round(reference.pq_signal(np.array(NITS[: len(codes)])) * 65535).astype(int)
     assert grader.grey[luma].tolist() == codes
@@ -43,29 +43,29 @@ def test_neutrals_have_the_published_codes(curve: Any, white: float, peak: float
 @pytest.mark.parametrize("curve", sorted(reference.CURVES))
 @pytest.mark.parametrize(("tags", "peak"), [(PQ, 1000), (PQ, 4000), (PQ, 80), (HLG, 1000)])
 def test_every_curve_is_within_one_code_of_the_formula(curve: Any, tags: ColorTags, peak: float) -> None:
-    picture = coded(patches(tags.transfer), tags, 10, 2, 2)
+    frame = coded(patches(tags.transfer), tags, 10, 2, 2)
     settings = ToneSettings(curve)
-    exact = expected(picture, tags, replace(settings, curve="none") if peak == 80 else settings, peak)
-    assert_within_one_code(Grader(tags, 10, settings, peak).sdr([picture], CHART)[0], exact)
+    exact = expected(frame, tags, replace(settings, curve="none") if peak == 80 else settings, peak)
+    assert_within_one_code(Grader(tags, 10, settings, peak).sdr([frame], CHART)[0], exact)
 
 
 @pytest.mark.parametrize("tags", [PQ, HLG])
 def test_the_bt2408_preset_is_within_one_code_of_the_formula(tags: ColorTags) -> None:
-    picture = coded(patches(tags.transfer, seed=1), tags, 10, 2, 2)
+    frame = coded(patches(tags.transfer, seed=1), tags, 10, 2, 2)
     settings = PRESETS["bt2408"]
     assert_within_one_code(
-        Grader(tags, 10, settings, 1000).sdr([picture], CHART)[0], expected(picture, tags, settings, 1000)
+        Grader(tags, 10, settings, 1000).sdr([frame], CHART)[0], expected(frame, tags, settings, 1000)
     )
 
 
-def test_a_users_curve_is_used_as_a_named_one_is() -> None:
-    picture = noise()
+def test_a_user_curve_gives_the_same_result_as_the_same_named_curve() -> None:
+    frame = noise()
     named = Grader(PQ, 10, ToneSettings("reinhard"), 1000)
     own = Grader(PQ, 10, ToneSettings(lambda light, peak: light / (light + 1) * (peak + 1) / peak), 1000)
-    assert np.array_equal(named.sdr([picture], whole(picture)), own.sdr([picture], whole(picture)))
+    assert np.array_equal(named.sdr([frame], whole(frame)), own.sdr([frame], whole(frame)))
 
 
-def test_a_users_curve_must_give_one_finite_value_per_value() -> None:
+def test_a_user_curve_must_return_one_finite_value_per_value() -> None:
     for curve in (lambda light, peak: light.sum(), lambda light, peak: np.log(light - 1e9)):
         with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="curve"):
             Grader(PQ, 10, ToneSettings(curve), 1000).sdr([noise()], Box(0, 0, 2, 2))
@@ -81,7 +81,7 @@ def test_a_users_curve_must_give_one_finite_value_per_value() -> None:
         ({"hlg_ootf": "both"}, "hlg_ootf"),
     ],
 )
-def test_settings_that_mean_nothing_are_refused(arguments: dict[str, Any], named: str) -> None:
+def test_invalid_settings_are_refused(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         ToneSettings(**arguments)
 
@@ -100,7 +100,7 @@ def test_settings_that_mean_nothing_are_refused(arguments: dict[str, Any], named
         (float("nan"), 0, (1000, "assumed")),
     ],
 )
-def test_the_peak_is_maxcll_or_mastering_or_assumed(
+def test_the_peak_comes_from_maxcll_then_mastering_then_a_default(
     max_cll: float, mastering: float, expected_peak: tuple[float, str]
 ) -> None:
     assert peak_nits(max_cll, mastering) == expected_peak

@@ -1,4 +1,4 @@
-"""Colours are those of the float64 formulas, for every way in which a movie may store them, whatever box is cut."""
+"""Converted colours are those of the float64 formulas for every storage format, and do not depend on the box."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.color.curves import PRESETS
 from torch_hdrpatches.frames import Box, ColorTags, Planes
 
-# --- how pictures are stored -----------------------------------------------------------------------------------------
+# --- storage formats -------------------------------------------------------------------------------------------------
 
 LAYOUTS = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
 
@@ -38,33 +38,33 @@ LAYOUTS = {"420": (2, 2), "422": (1, 2), "444": (1, 1)}
 @pytest.mark.parametrize("layout", ["420", "422", "444", "gbr"])
 def test_every_layout_is_within_one_code_of_the_formula(transfer: str, bits: int, range_: str, layout: str) -> None:
     tags = ColorTags(transfer, "bt2020", "rgb" if layout == "gbr" else "bt2020nc", range_)
-    picture = coded(patches(transfer), tags, bits, *LAYOUTS.get(layout, (1, 1)))
-    codes = Grader(tags, bits, ToneSettings(), 1000).sdr([picture], CHART)[0]
-    assert_within_one_code(codes, expected(picture, tags, ToneSettings(), 1000))
+    frame = coded(patches(transfer), tags, bits, *LAYOUTS.get(layout, (1, 1)))
+    codes = Grader(tags, bits, ToneSettings(), 1000).sdr([frame], CHART)[0]
+    assert_within_one_code(codes, expected(frame, tags, ToneSettings(), 1000))
 
 
 @pytest.mark.parametrize("location", sorted(reference.SITING))
 @pytest.mark.parametrize("layout", ["420", "422"])
 def test_every_chroma_location_is_within_one_code_of_the_formula(location: str, layout: str) -> None:
     tags = replace(PQ, chroma_location=location)
-    picture = coded(patches("pq")[:301, :475], tags, 10, *LAYOUTS[layout])
-    codes = Grader(tags, 10, ToneSettings(), 1000).sdr([picture], whole(picture))[0]
-    assert_within_one_code(codes, expected(picture, tags, ToneSettings(), 1000))
+    frame = coded(patches("pq")[:301, :475], tags, 10, *LAYOUTS[layout])
+    codes = Grader(tags, 10, ToneSettings(), 1000).sdr([frame], whole(frame))[0]
+    assert_within_one_code(codes, expected(frame, tags, ToneSettings(), 1000))
 
 
 @pytest.mark.parametrize("tags", [PQ, HLG, replace(PQ, primaries="smpte432"), replace(PQ, matrix="bt709")])
-def test_illegal_codes_are_held_and_then_within_one_code_of_the_formula(tags: ColorTags) -> None:
-    picture = noise(height=400, width=400)
-    codes = Grader(tags, 10, ToneSettings(), 1000).sdr([picture], whole(picture))[0]
-    assert_within_one_code(codes, expected(picture, tags, ToneSettings(), 1000))
+def test_illegal_codes_are_clamped_and_then_within_one_code_of_the_formula(tags: ColorTags) -> None:
+    frame = noise(height=400, width=400)
+    codes = Grader(tags, 10, ToneSettings(), 1000).sdr([frame], whole(frame))[0]
+    assert_within_one_code(codes, expected(frame, tags, ToneSettings(), 1000))
 
 
 @pytest.mark.parametrize("location", sorted(reference.SITING))
 @pytest.mark.parametrize("sub", [(2, 2), (1, 2), (1, 1)])
-def test_a_crop_is_the_same_as_cut_from_the_whole_picture(location: str, sub: tuple[int, int]) -> None:
-    picture = noise(10, *sub, height=45, width=67)
+def test_a_box_equals_the_same_box_of_the_whole_frame(location: str, sub: tuple[int, int]) -> None:
+    frame = noise(10, *sub, height=45, width=67)
     grader = Grader(replace(PQ, chroma_location=location), 10, ToneSettings(), 1000)
-    sdr, signal = (give([picture], whole(picture)) for give in (grader.sdr, grader.signal))
+    sdr, signal = (convert([frame], whole(frame)) for convert in (grader.sdr, grader.signal))
     boxes = [
         (0, 0, 1, 1),
         (44, 66, 1, 1),
@@ -76,26 +76,26 @@ def test_a_crop_is_the_same_as_cut_from_the_whole_picture(location: str, sub: tu
     ]
     for top, left, height, width in boxes:
         cut = np.s_[:, top : top + height, left : left + width]
-        assert np.array_equal(grader.sdr([picture], Box(top, left, height, width)), sdr[cut])
-        assert np.array_equal(grader.signal([picture], Box(top, left, height, width)), signal[cut])
+        assert np.array_equal(grader.sdr([frame], Box(top, left, height, width)), sdr[cut])
+        assert np.array_equal(grader.signal([frame], Box(top, left, height, width)), signal[cut])
 
 
-def test_codes_in_the_upper_bits_give_the_same_picture() -> None:
+def test_codes_stored_in_the_upper_bits_give_the_same_result() -> None:
     ten = noise()
     sixteen = Planes(ten.y << 6, ten.cb << 6, ten.cr << 6, ten.height, ten.width, 2, 2, 16)
     low, high = (Grader(PQ, bits, ToneSettings(), 1000) for bits in (10, 16))
     assert np.array_equal(low.sdr([ten], whole(ten)), high.sdr([sixteen], whole(ten)))
 
 
-def test_it_does_not_matter_how_the_planes_lie_in_memory() -> None:
-    picture = noise()
+def test_the_memory_layout_of_planes_does_not_matter() -> None:
+    frame = noise()
     grader = Grader(PQ, 10, ToneSettings(), 1000)
-    planes = (np.asfortranarray(picture.y), picture.cb[::-1][::-1], picture.cr.copy())
+    planes = (np.asfortranarray(frame.y), frame.cb[::-1][::-1], frame.cr.copy())
     planes[2].flags.writeable = False
-    other = replace(picture, y=planes[0], cb=planes[1], cr=planes[2])
+    other = replace(frame, y=planes[0], cb=planes[1], cr=planes[2])
     box = Box(3, 3, 50, 50)
-    assert np.array_equal(grader.sdr([picture], box), grader.sdr([other], box))
-    assert grader.sdr([picture, other], box).shape == (2, 50, 50, 3)
+    assert np.array_equal(grader.sdr([frame], box), grader.sdr([other], box))
+    assert grader.sdr([frame, other], box).shape == (2, 50, 50, 3)
 
 
 @pytest.mark.parametrize("transfer", ["pq", "hlg", "bt709"])
@@ -112,9 +112,9 @@ def test_grey_stays_exactly_grey(transfer: str, primaries: str, bits: int) -> No
 @pytest.mark.parametrize("tags", [PQ, HLG, replace(PQ, matrix="rgb")])
 @pytest.mark.parametrize("bits", [8, 10, 12])
 def test_black_and_white_codes_are_black_and_full_scale(tags: ColorTags, bits: int) -> None:
-    grader, picture, box = Grader(tags, bits, ToneSettings(), 1000), ramp(bits, tags), Box(0, 0, 1, 2**bits)
+    grader, frame, box = Grader(tags, bits, ToneSettings(), 1000), ramp(bits, tags), Box(0, 0, 1, 2**bits)
     black, white = 16 << (bits - 8), 235 << (bits - 8)
-    signal = grader.signal([picture], box)[0, 0]
+    signal = grader.signal([frame], box)[0, 0]
     assert signal[black].tolist() == signal[0].tolist() == [0, 0, 0]
     assert signal[white].tolist() == signal[-1].tolist() == [65535] * 3
     assert signal[white - 1].max() < 65535
@@ -125,37 +125,37 @@ def test_black_and_white_codes_are_black_and_full_scale(tags: ColorTags, bits: i
 # --- SDR movies ------------------------------------------------------------------------------------------------------
 
 
-def test_sdr_luma_is_only_stretched_to_full_range() -> None:
+def test_sdr_luma_is_only_expanded_to_full_range() -> None:
     grey = Grader(SDR, 8, ToneSettings(), 1000).grey
     assert grey.tolist() == [min(max((2 * 255 * (code - 16) + 219) // (2 * 219), 0), 255) for code in range(256)]
 
 
 def test_full_range_8_bit_gbr_passes_unchanged() -> None:
-    picture = noise(8, 1, 1)
+    frame = noise(8, 1, 1)
     codes = Grader(ColorTags("iec61966-2-1", "bt709", "rgb", "pc"), 8, ToneSettings(), 1000).sdr(
-        [picture], Box(1, 2, 50, 60)
+        [frame], Box(1, 2, 50, 60)
     )
-    for channel, plane in enumerate((picture.cr, picture.y, picture.cb)):
+    for channel, plane in enumerate((frame.cr, frame.y, frame.cb)):
         assert np.array_equal(codes[0, :, :, channel], plane[1:51, 2:62])
 
 
 @pytest.mark.parametrize("tags", [SDR, ColorTags("smpte170m", "smpte170m", "smpte170m", "pc")])
 @pytest.mark.parametrize("bits", [8, 10])
 def test_sdr_has_no_tone_curve(tags: ColorTags, bits: int) -> None:
-    picture = noise(bits)
-    codes = Grader(tags, bits, ToneSettings(), 1000).sdr([picture], whole(picture))[0]
-    assert_within_one_code(codes, reference.sdr_of_sdr(picture, tags), rare=0)
+    frame = noise(bits)
+    codes = Grader(tags, bits, ToneSettings(), 1000).sdr([frame], whole(frame))[0]
+    assert_within_one_code(codes, reference.sdr_of_sdr(frame, tags), rare=0)
 
 
-def test_bt2020_sdr_is_brought_to_bt709_and_white_stays_white() -> None:
+def test_bt2020_sdr_is_converted_to_bt709_and_white_stays_white() -> None:
     tags = ColorTags("bt2020-10", "bt2020", "bt2020nc", "tv")
-    picture = coded(patches("hlg"), tags, 10, 2, 2)
+    frame = coded(patches("hlg"), tags, 10, 2, 2)
     grader = Grader(tags, 10, ToneSettings(), 1000)
-    assert_within_one_code(grader.sdr([picture], CHART)[0], reference.sdr_of_sdr(picture, tags))
+    assert_within_one_code(grader.sdr([frame], CHART)[0], reference.sdr_of_sdr(frame, tags))
     assert grader.grey[940] == 255
 
 
-def test_an_sdr_movie_gives_no_hdr_signal() -> None:
+def test_hdr_signal_of_an_sdr_movie_is_refused() -> None:
     with pytest.raises(ValueError, match="transfer is 'bt709': HDR output needs a PQ or HLG movie"):
         Grader(SDR, 8, ToneSettings(), 1000).signal([noise(8)], Box(0, 0, 2, 2))
 
@@ -173,33 +173,33 @@ def test_nits_of_luma_codes() -> None:
     assert {table.dtype for table in (pq, hlg, sdr)} == {np.dtype(np.float32)}
 
 
-def test_a_grader_pickles_small_and_gives_the_same() -> None:
+def test_a_pickled_grader_is_small_and_gives_the_same_result() -> None:
     grader = Grader(HLG, 10, PRESETS["bt2408"], 1000)
-    picture = noise()
-    codes = grader.sdr([picture], whole(picture))
-    frozen = pickle.dumps(grader)
-    assert len(frozen) < 1000
-    assert np.array_equal(pickle.loads(frozen).sdr([picture], whole(picture)), codes)
+    frame = noise()
+    codes = grader.sdr([frame], whole(frame))
+    pickled = pickle.dumps(grader)
+    assert len(pickled) < 1000
+    assert np.array_equal(pickle.loads(pickled).sdr([frame], whole(frame)), codes)
 
 
 @pytest.mark.parametrize(
     ("box", "bits", "message"),
     [
-        (Box(0, 0, 91, 10), 10, "not inside a picture of 90 x 130"),
+        (Box(0, 0, 91, 10), 10, "not inside a frame of 90 x 130"),
         (Box(0, 121, 10, 10), 10, "not inside"),
         (Box(-1, 0, 10, 10), 10, "not inside"),
-        (Box(0, 0, 10, 10), 8, "a picture has 8 bits, the movie 10"),
+        (Box(0, 0, 10, 10), 8, "a frame has 8 bits, expected 10"),
     ],
 )
-def test_a_picture_or_box_that_does_not_fit_is_refused(box: Box, bits: int, message: str) -> None:
+def test_a_frame_or_box_that_does_not_fit_is_refused(box: Box, bits: int, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         Grader(PQ, 10, ToneSettings(), 1000).sdr([noise(bits)], box)
 
 
-def test_planes_smaller_than_the_picture_are_refused() -> None:
-    picture = noise()
+def test_planes_smaller_than_the_frame_are_refused() -> None:
+    frame = noise()
     with pytest.raises(ValueError, match=re.escape("a plane is (44, 68), expected at least 45 x 65")):
-        Grader(PQ, 10, ToneSettings(), 1000).sdr([replace(picture, cr=picture.cr[:44])], Box(0, 0, 2, 2))
+        Grader(PQ, 10, ToneSettings(), 1000).sdr([replace(frame, cr=frame.cr[:44])], Box(0, 0, 2, 2))
 
 
 @pytest.mark.parametrize(

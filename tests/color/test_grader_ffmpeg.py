@@ -1,4 +1,4 @@
-"""Colours are those of the ffmpeg program's zscale and tonemap filters, where it is installed."""
+"""Converted colours are those of the zscale and tonemap filters of an installed ffmpeg program."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from torch_hdrpatches.frames import ColorTags
 CHAIN = "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=mobius,zscale=t=bt709,format=gbrp"
 
 
-def ffmpeg_lacks() -> str:
-    """Why the ffmpeg program cannot be compared with; the chain's meaning changed before 5.1 and after 6.1."""
+def reason_to_skip() -> str:
+    """Why there is no ffmpeg program to compare with; before 5.1 and after 6.1 ``CHAIN`` gives other results."""
     if shutil.which("ffmpeg") is None:
         return "there is no ffmpeg program"
     version = re.search(r"version n?(\d+)\.(\d+)", _ffmpeg("-version").decode())
@@ -33,15 +33,15 @@ def _ffmpeg(*arguments: str, stdin: bytes = b"") -> bytes:
     return subprocess.run(["ffmpeg", *arguments], input=stdin, capture_output=True, check=True).stdout
 
 
-@pytest.mark.skipif(bool(ffmpeg_lacks()), reason=ffmpeg_lacks())
+@pytest.mark.skipif(bool(reason_to_skip()), reason=reason_to_skip())
 @pytest.mark.parametrize(("tags", "max_cll"), [(PQ, 0), (PQ, 1000), (PQ, 4000), (HLG, 0)])
-def test_the_codes_are_those_of_the_ffmpeg_program(tmp_path: Path, tags: ColorTags, max_cll: int) -> None:
-    picture = coded(patches(tags.transfer), tags, 10, 2, 2)
-    height, width = picture.height, picture.width
+def test_codes_equal_those_of_the_ffmpeg_program(tmp_path: Path, tags: ColorTags, max_cll: int) -> None:
+    frame = coded(patches(tags.transfer), tags, 10, 2, 2)
+    height, width = frame.height, frame.width
     planes = (
-        picture.y[:height, :width],
-        picture.cb[: height // 2, : width // 2],
-        picture.cr[: height // 2, : width // 2],
+        frame.y[:height, :width],
+        frame.cb[: height // 2, : width // 2],
+        frame.cr[: height // 2, : width // 2],
     )
     raw = b"".join(plane.tobytes() for plane in planes)
     transfer = "smpte2084" if tags.transfer == "pq" else "arib-std-b67"
@@ -58,10 +58,10 @@ def test_the_codes_are_those_of_the_ffmpeg_program(tmp_path: Path, tags: ColorTa
         _ffmpeg(*quiet, "-i", movie, "-vf", CHAIN, *as_raw, "gbrp", "-"), np.uint8
     ).reshape(3, height, width)
 
-    codes = Grader(tags, 10, ToneSettings(), max_cll or 1000).sdr([picture], CHART)[0]
-    apart = np.abs(codes.astype(int) - np.stack([red, green, blue], axis=-1))
-    # Where patches meet, chroma bleeds and PQ signal may exceed 1: zimg goes on beyond 10000 cd/m2, and we stop there.
-    legal = (reference.signal(picture, tags) <= (1 if tags is PQ else 1.5)).all(axis=-1)
+    codes = Grader(tags, 10, ToneSettings(), max_cll or 1000).sdr([frame], CHART)[0]
+    difference = np.abs(codes.astype(int) - np.stack([red, green, blue], axis=-1))
+    # At the borders of patches chroma is mixed and PQ signal may exceed 1, which we clamp and zimg does not.
+    legal = (reference.signal(frame, tags) <= (1 if tags is PQ else 1.5)).all(axis=-1)
     assert legal.mean() > 0.99
-    assert (apart[legal] > 1).mean() <= 1e-4
-    assert tags is HLG or apart[legal].max() <= 1
+    assert (difference[legal] > 1).mean() <= 1e-4
+    assert tags is HLG or difference[legal].max() <= 1

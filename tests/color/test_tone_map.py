@@ -1,4 +1,4 @@
-"""``ToneMap`` gives from HDR signal what ``Grader`` gives from the picture, in any batch, dtype and surroundings."""
+"""``ToneMap`` converts HDR signal as ``Grader`` converts the frame, for any batch, dtype and autocast setting."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from torch_hdrpatches.frames import ColorTags
 
 
 def hdr_tensor(tags: ColorTags, settings: ToneSettings) -> tuple[torch.Tensor, torch.Tensor]:
-    """The patches as HDR signal and as SDR codes, both (1, 3, H, W), both from ``Grader``."""
-    picture = coded(patches(tags.transfer), tags, 10, 1, 1)
+    """The colour chart as HDR signal and as SDR codes from ``Grader``, both (1, 3, H, W)."""
+    frame = coded(patches(tags.transfer), tags, 10, 1, 1)
     grader = Grader(tags, 10, settings, 1000)
-    signal, sdr = (torch.from_numpy(give([picture], CHART)).movedim(-1, -3) for give in (grader.signal, grader.sdr))
+    signal, sdr = (torch.from_numpy(convert([frame], CHART)).movedim(-1, -3) for convert in (grader.signal, grader.sdr))
     return signal, sdr
 
 
-def codes_apart(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    return (one.int() - other.int()).abs()
+def code_difference(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return (first.int() - second.int()).abs()
 
 
-def same_map(tags: ColorTags, settings: ToneSettings) -> ToneMap:
+def tone_map_of(tags: ColorTags, settings: ToneSettings) -> ToneMap:
     assert tags.transfer in ("pq", "hlg")
     transfer: Any = tags.transfer
     white, desat, ootf = settings.reference_white, settings.desat, settings.hlg_ootf
@@ -36,24 +36,24 @@ def same_map(tags: ColorTags, settings: ToneSettings) -> ToneMap:
 
 @pytest.mark.parametrize("tags", [PQ, HLG])
 @pytest.mark.parametrize("settings", [*PRESETS.values(), ToneSettings("hable"), ToneSettings("bt2446a", desat=0)])
-def test_torch_gives_the_sdr_of_the_signal(tags: ColorTags, settings: ToneSettings) -> None:
+def test_sdr_from_signal_equals_sdr_from_the_frame(tags: ColorTags, settings: ToneSettings) -> None:
     signal, sdr = hdr_tensor(tags, settings)
-    apart = codes_apart(same_map(tags, settings)(signal), sdr)
-    assert (apart > 1).float().mean() <= 1e-5
-    assert (apart > 0).float().mean() < 0.02
+    difference = code_difference(tone_map_of(tags, settings)(signal), sdr)
+    assert (difference > 1).float().mean() <= 1e-5
+    assert (difference > 0).float().mean() < 0.02
 
 
 @pytest.mark.parametrize("tags", [replace(PQ, primaries="smpte432"), replace(HLG, primaries="bt709")])
 @pytest.mark.parametrize("settings", PRESETS.values())
-def test_signal_is_in_bt2020_whatever_the_movies_primaries(tags: ColorTags, settings: ToneSettings) -> None:
+def test_signal_is_in_bt2020_for_movies_of_any_primaries(tags: ColorTags, settings: ToneSettings) -> None:
     signal, sdr = hdr_tensor(tags, settings)
-    apart = codes_apart(same_map(tags, settings)(signal), sdr)
+    difference = code_difference(tone_map_of(tags, settings)(signal), sdr)
     # 16 bits of BT.2020 signal are not quite enough for the darkest channel of a saturated colour in other primaries.
-    assert (apart > 1).float().mean() <= 0.005
-    assert apart.max() <= 3
+    assert (difference > 1).float().mean() <= 0.005
+    assert difference.max() <= 3
 
 
-def test_torch_takes_any_batch_and_any_dtype() -> None:
+def test_any_batch_shape_and_input_dtype_is_accepted() -> None:
     signal, _ = hdr_tensor(PQ, ToneSettings())
     module = ToneMap(dtype=torch.uint8)
     codes = module(signal)
@@ -68,7 +68,7 @@ def test_torch_takes_any_batch_and_any_dtype() -> None:
         module(signal.to(torch.uint8))
 
 
-def test_torch_computes_in_float32_whatever_surrounds_it() -> None:
+def test_arithmetic_is_float32_under_autocast_and_after_a_dtype_conversion() -> None:
     signal, _ = hdr_tensor(PQ, ToneSettings())
     module = ToneMap(dtype=torch.uint8)
     codes = module(signal)
@@ -77,17 +77,17 @@ def test_torch_computes_in_float32_whatever_surrounds_it() -> None:
     assert torch.equal(module.to(torch.bfloat16)(signal), codes)
 
 
-def test_torch_floats_are_the_codes_before_rounding() -> None:
+def test_floating_point_output_is_the_codes_before_rounding() -> None:
     signal, sdr = hdr_tensor(PQ, ToneSettings())
     light = ToneMap()(signal)
     assert light.dtype == torch.float32
-    assert codes_apart((light * 255 + 0.5).floor(), sdr).max() <= 1
+    assert code_difference((light * 255 + 0.5).floor(), sdr).max() <= 1
     assert ToneMap(dtype=torch.bfloat16)(signal).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("transfer", ["pq", "hlg"])
 @pytest.mark.parametrize("hlg_ootf", ["per_channel", "luminance"])
-def test_torch_gradients_are_finite_from_black_to_white(transfer: Any, hlg_ootf: Any) -> None:
+def test_gradients_are_finite_from_black_to_white(transfer: Any, hlg_ootf: Any) -> None:
     levels = torch.tensor([0.0, 1e-6, 0.01, 0.3, 0.5, 0.9, 1.0])
     signal = torch.cartesian_prod(levels, levels, levels).T[None, :, :, None].clone().requires_grad_()
     ToneMap(transfer, hlg_ootf=hlg_ootf)(signal).sum().backward()
@@ -97,7 +97,7 @@ def test_torch_gradients_are_finite_from_black_to_white(transfer: Any, hlg_ootf:
 
 
 @pytest.mark.parametrize("transfer", ["pq", "hlg"])
-def test_torch_compiles_in_one_graph(transfer: Any) -> None:
+def test_the_module_compiles_in_one_graph(transfer: Any) -> None:
     signal = torch.rand(2, 3, 8, 8)
     module = ToneMap(transfer)
     assert torch.equal(torch.compile(module, fullgraph=True, backend="eager")(signal), module(signal))
@@ -105,7 +105,7 @@ def test_torch_compiles_in_one_graph(transfer: Any) -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("tags", [PQ, HLG])
-def test_torch_gives_the_same_codes_on_cuda(tags: ColorTags) -> None:
+def test_cuda_gives_the_same_codes(tags: ColorTags) -> None:
     signal, sdr = hdr_tensor(tags, ToneSettings())
     codes = ToneMap(tags.transfer, dtype=torch.uint8).cuda()(signal.cuda()).cpu()  # type: ignore[arg-type]
-    assert (codes_apart(codes, sdr) > 1).float().mean() <= 1e-5
+    assert (code_difference(codes, sdr) > 1).float().mean() <= 1e-5

@@ -1,7 +1,7 @@
-"""Tone curves: how bright light is made to fit an SDR display. Pure numpy, float64.
+"""Tone curves from HDR to SDR light, their settings, and a movie's peak luminance.
 
-A curve maps light relative to reference white (1.0) to SDR light (0..1; more is clipped), given the movie's brightest
-light, ``peak``, in the same unit. It is applied to the largest of R, G and B; the other two keep their proportion.
+A curve maps light relative to reference white (1.0) to SDR light (0..1; more is clipped), given the movie's peak in the
+same unit. It is applied to the largest of R, G and B, and the other two are scaled by the same factor.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from .formulas import PQ_WHITE_NITS, Array, eotf_pq, inverse_eotf_pq
 
 UserCurve: TypeAlias = Callable[[Array, float], Array]
-"""``f(light, peak) -> light``: pointwise; float64 arrays relative to reference white, the result in 0..1."""
+"""``f(light, peak) -> sdr_light``, element by element on float64 arrays relative to reference white."""
 
 CurveName: TypeAlias = Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"]
 
@@ -27,18 +27,18 @@ LOWEST_PEAK_NITS = 50.0
 
 @dataclass(frozen=True)
 class ToneSettings:
-    """What a user chooses about tone mapping; the defaults look like FFmpeg's ``tonemap=mobius`` at ``npl=100``."""
+    """Settings of tone mapping; the defaults are those of FFmpeg's ``tonemap=mobius`` at ``npl=100``."""
 
     curve: CurveName | UserCurve = "mobius"
-    """A name, or a function ``f(light, peak)`` (see ``UserCurve``)."""
+    """A name, or a function (see ``UserCurve``)."""
     reference_white: float = 100.0
-    """cd/m2 that count as light 1.0."""
+    """cd/m2 of light 1.0."""
     peak: float | Literal["auto"] = "auto"
-    """cd/m2 of the brightest light; ``"auto"``: what the movie's metadata say (``peak_nits``)."""
+    """Peak luminance in cd/m2; ``"auto"``: from the movie's metadata (``peak_nits``)."""
     desat: float = 2.0
-    """Luminance relative to reference white above which colours fade to white; 0: never."""
+    """Luminance relative to reference white above which colours are desaturated; 0: never."""
     hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
-    """HLG's system gamma on each of R, G and B (as zimg does), or on luminance (BT.2100)."""
+    """HLG's system gamma applied to each of R, G and B (as zimg does), or to luminance (BT.2100)."""
 
     def __post_init__(self) -> None:
         if not callable(self.curve) and self.curve not in CURVES:
@@ -82,10 +82,9 @@ def _plausible(nits: float) -> bool:
 
 
 def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Array]:
-    """The curve of ``settings`` for a movie of this peak, as a function of light relative to reference white.
+    """The curve of ``settings`` for a movie with this peak, as a function of light relative to reference white.
 
-    The peak relative to reference white is held in 1..100. At 1 nothing needs to be compressed: every named curve
-    is the identity.
+    The peak relative to reference white is clamped to 1..100; at 1 every named curve is the identity.
     """
     white = settings.reference_white
     peak = min(max(peak_nits / white, 1.0), 100.0)
@@ -96,16 +95,16 @@ def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Ar
     return lambda light: curve(light, peak, white)
 
 
-# --- the curves: light and peak relative to reference white, which is white_nits cd/m2 -------------------------------
+# --- curves: light and peak are relative to reference white, which is at white_nits cd/m2 ----------------------------
 
 
 def none(light: Array, peak: float, white_nits: float) -> Array:
-    """No curve: light above reference white is clipped, and R, G and B are so one by one."""
+    """The identity: R, G and B are clipped at reference white one by one."""
     return light
 
 
 def linear(light: Array, peak: float, white_nits: float) -> Array:
-    """The peak becomes white, and everything darkens with it."""
+    """Light divided by the peak."""
     return light / peak
 
 
@@ -115,17 +114,17 @@ def gamma(light: Array, peak: float, white_nits: float) -> Array:
 
 
 def clip(light: Array, peak: float, white_nits: float) -> Array:
-    """Light above reference white is clipped, with the proportion of R, G and B kept."""
+    """The largest of R, G and B is clipped at reference white, so that their proportion is kept."""
     return np.minimum(light, 1.0)
 
 
 def reinhard(light: Array, peak: float, white_nits: float) -> Array:
-    """x / (x + 1), scaled so that the peak becomes white (FFmpeg's ``tonemap=reinhard``)."""
+    """x / (x + 1), scaled so that the peak becomes 1 (FFmpeg's ``tonemap=reinhard``)."""
     return light / (light + 1) * (peak + 1) / peak
 
 
 def hable(light: Array, peak: float, white_nits: float) -> Array:
-    """John Hable's filmic curve, scaled so that the peak becomes white (FFmpeg's ``tonemap=hable``)."""
+    """John Hable's filmic curve, scaled so that the peak becomes 1 (FFmpeg's ``tonemap=hable``)."""
 
     def filmic(x: Array) -> Array:
         a, b, c, d, e, f = 0.15, 0.50, 0.10, 0.20, 0.02, 0.30
@@ -135,7 +134,7 @@ def hable(light: Array, peak: float, white_nits: float) -> Array:
 
 
 def mobius(light: Array, peak: float, white_nits: float) -> Array:
-    """The identity up to 0.3, then a Möbius transform that brings the peak to white (FFmpeg's ``tonemap=mobius``)."""
+    """The identity up to 0.3, then a Möbius transform that maps the peak to 1 (FFmpeg's ``tonemap=mobius``)."""
     j = 0.3
     a = -(j**2) * (peak - 1) / (j**2 - 2 * j + peak)
     b = (j**2 - 2 * j * peak + peak) / max(peak - 1, 1e-6)
@@ -144,7 +143,7 @@ def mobius(light: Array, peak: float, white_nits: float) -> Array:
 
 
 def bt2390(light: Array, peak: float, white_nits: float) -> Array:
-    """The EETF of BT.2390 (section 5.4.1) in PQ signal, black at 0: above the knee a spline that ends at white."""
+    """The EETF of BT.2390 (section 5.4.1) on PQ signal, black at 0: the identity up to the knee, then a spline."""
     source_white = inverse_eotf_pq(peak * white_nits)
     top = inverse_eotf_pq(white_nits) / source_white
     knee = 1.5 * top - 0.5
@@ -155,7 +154,7 @@ def bt2390(light: Array, peak: float, white_nits: float) -> Array:
 
 
 def bt2446a(light: Array, peak: float, white_nits: float) -> Array:
-    """The curve of BT.2446 method A (section 4): logarithmic, on gamma-2.4 signal."""
+    """The curve of BT.2446 method A (section 4), logarithmic in signal of gamma 2.4."""
     hdr = 1 + 32 * (peak * white_nits / 10_000) ** (1 / 2.4)
     sdr = 1 + 32 * (white_nits / 10_000) ** (1 / 2.4)
     perceptual = np.log1p((hdr - 1) * np.minimum(light / peak, 1.0) ** (1 / 2.4)) / np.log(hdr)
@@ -170,7 +169,7 @@ def bt2446a(light: Array, peak: float, white_nits: float) -> Array:
 CURVES: Mapping[str, Callable[[Array, float, float], Array]] = {
     curve.__name__: curve for curve in (none, linear, gamma, clip, reinhard, hable, mobius, bt2390, bt2446a)
 }
-"""Every named curve: ``f(light, peak, white_nits) -> light``."""
+"""The named curves: ``f(light, peak, white_nits) -> sdr_light``."""
 
 PRESETS: Mapping[str, ToneSettings] = {
     "ffmpeg": ToneSettings(),

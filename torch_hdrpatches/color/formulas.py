@@ -1,7 +1,6 @@
-"""The published colour formulas, in float64: transfer functions, matrices, primaries, code ranges, and their names.
+"""The published colour formulas in float64: transfer functions, matrices, primaries and code ranges.
 
-*Signal* is transfer-coded (0..1), *light* is linear. Names are FFmpeg's, except ``pq``, ``hlg`` and ``rgb``, which also
-answer to FFmpeg's ``smpte2084``, ``arib-std-b67`` and ``gbr``; numbers are those of ITU-T H.273.
+*Signal* is encoded by a transfer function (0..1); *light* is linear.
 """
 
 from __future__ import annotations
@@ -18,12 +17,9 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 PQ_WHITE_NITS = 10_000.0
 """cd/m2 of PQ signal 1 (SMPTE ST 2084)."""
 HLG_WHITE_NITS = 1_000.0
-"""cd/m2 of HLG signal 1 on the display for which HLG pictures are graded (BT.2100, system gamma 1.2)."""
+"""cd/m2 of HLG signal 1 on the nominal HLG display (BT.2100)."""
 HLG_GAMMA = 1.2
-"""System gamma of that display (BT.2100, table 5)."""
-
-# --- names -----------------------------------------------------------------------------------------------------------
-
+"""System gamma of the nominal HLG display (BT.2100, table 5)."""
 
 # --- transfer functions ----------------------------------------------------------------------------------------------
 
@@ -33,52 +29,42 @@ HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
 
 
 def eotf_pq(signal: ArrayLike) -> Array:
-    """Light in cd/m2 of PQ signal (SMPTE ST 2084, eq. 4.1); signal is held in 0..1."""
+    """Light in cd/m2 of PQ signal (SMPTE ST 2084, eq. 4.1); signal is clamped to 0..1."""
     root = np.clip(np.asarray(signal, np.float64), 0.0, 1.0) ** (1 / PQ_M2)
     return PQ_WHITE_NITS * (np.maximum(root - PQ_C1, 0.0) / (PQ_C2 - PQ_C3 * root)) ** (1 / PQ_M1)
 
 
 def inverse_eotf_pq(nits: ArrayLike) -> Array:
-    """PQ signal of light in cd/m2 (SMPTE ST 2084, eq. 5.2); light is held in 0..10000."""
+    """PQ signal of light in cd/m2 (SMPTE ST 2084, eq. 5.2); light is clamped to 0..10000."""
     power = np.clip(np.asarray(nits, np.float64) / PQ_WHITE_NITS, 0.0, 1.0) ** PQ_M1
     return np.asarray(((PQ_C1 + PQ_C2 * power) / (1 + PQ_C3 * power)) ** PQ_M2)
 
 
 def inverse_oetf_hlg(signal: ArrayLike) -> Array:
-    """Scene light (0..1, more for super-whites) of HLG signal (BT.2100, table 5); negative signal is held at 0."""
+    """Scene light (0..1, above 1 for super-whites) of HLG signal (BT.2100, table 5); negative signal counts as 0."""
     signal = np.maximum(np.asarray(signal, np.float64), 0.0)
-    # The exponent is held above its branch's lower end, so that neither branch overflows where it is not used.
+    # np.where evaluates both branches everywhere, so each one is clamped to where it is used.
     return np.where(signal <= 0.5, signal**2 / 3, (np.exp((np.maximum(signal, 0.5) - HLG_C) / HLG_A) + HLG_B) / 12)
 
 
 def oetf_hlg(scene: ArrayLike) -> Array:
-    """HLG signal of scene light (BT.2100, table 5); negative light is held at 0."""
+    """HLG signal of scene light (BT.2100, table 5); negative light counts as 0."""
     scene = np.maximum(np.asarray(scene, np.float64), 0.0)
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), HLG_A * np.log(12 * np.maximum(scene, 1 / 12) - HLG_B) + HLG_C)
 
 
 def ootf_hlg_per_channel(scene: ArrayLike) -> Array:
-    """Display light in cd/m2 of scene light by E^1.2 on each channel, as zimg does by default."""
+    """Display light in cd/m2 of HLG scene light: the system gamma on each channel, as zimg does by default."""
     return np.asarray(HLG_WHITE_NITS * np.asarray(scene, np.float64) ** HLG_GAMMA)
 
 
-def ootf_hlg_luminance(scene: ArrayLike, weights: ArrayLike = (0.2627, 0.6780, 0.0593)) -> Array:
-    """Display light in cd/m2 of scene light (..., 3) by Ys^0.2 on all channels (BT.2100, table 5).
-
-    ``weights`` give the luminance Ys of linear RGB; the default is BT.2020's.
-    """
-    scene = np.asarray(scene, np.float64)
-    luminance = np.maximum(scene @ np.asarray(weights, np.float64), 0.0)
-    return np.asarray(HLG_WHITE_NITS * scene * luminance[..., None] ** (HLG_GAMMA - 1))
-
-
 def eotf_bt1886(signal: ArrayLike) -> Array:
-    """Light relative to white of SDR signal (BT.1886 with a black of 0): signal^2.4; negative signal is held at 0."""
+    """Light relative to white of SDR signal, signal^2.4 (BT.1886, black at 0); negative signal counts as 0."""
     return np.asarray(np.maximum(np.asarray(signal, np.float64), 0.0) ** 2.4)
 
 
 def inverse_eotf_bt1886(light: ArrayLike) -> Array:
-    """SDR signal of light relative to white: light^(1/2.4); negative light is held at 0."""
+    """SDR signal of light relative to white, light^(1/2.4); negative light counts as 0."""
     return np.asarray(np.maximum(np.asarray(light, np.float64), 0.0) ** (1 / 2.4))
 
 
@@ -86,14 +72,18 @@ def inverse_eotf_bt1886(light: ArrayLike) -> Array:
 
 
 def luma_coefficients(matrix: str) -> tuple[float, float]:
-    """(Kr, Kb) of a Y'CbCr matrix; raises ValueError for ``rgb`` and for refused names."""
+    """(Kr, Kb) of a Y'CbCr matrix.
+
+    Raises:
+        ValueError: the matrix is ``rgb`` or has no such coefficients.
+    """
     if matrix == "rgb":
         raise ValueError("matrix 'rgb' has no luma: its planes are G, B and R")
     return LUMA_COEFFICIENTS[accepted_name("matrix", matrix)]
 
 
 def rgb_to_ycbcr(matrix: str) -> Array:
-    """(3, 3): R'G'B' in 0..1 -> Y' in 0..1, Cb and Cr in -0.5..0.5."""
+    """(3, 3) matrix from R'G'B' in 0..1 to Y' in 0..1 and Cb, Cr in -0.5..0.5 (H.273, 8.3)."""
     kr, kb = luma_coefficients(matrix)
     luma = np.array([kr, 1 - kr - kb, kb])
     blue, red = np.array([0.0, 0.0, 1.0]), np.array([1.0, 0.0, 0.0])
@@ -101,34 +91,29 @@ def rgb_to_ycbcr(matrix: str) -> Array:
 
 
 def ycbcr_to_rgb(matrix: str) -> Array:
-    """(3, 3): the inverse of ``rgb_to_ycbcr``, in closed form, so that grey (Cb = Cr = 0) stays exactly grey."""
+    """The inverse of ``rgb_to_ycbcr`` in closed form, so that grey (Cb = Cr = 0) stays exactly grey."""
     kr, kb = luma_coefficients(matrix)
     kg = 1 - kr - kb
-    return np.array(
-        [
-            [1.0, 0.0, 2 * (1 - kr)],
-            [1.0, -2 * (1 - kb) * kb / kg, -2 * (1 - kr) * kr / kg],
-            [1.0, 2 * (1 - kb), 0.0],
-        ]
-    )
+    green_cb, green_cr = -2 * (1 - kb) * kb / kg, -2 * (1 - kr) * kr / kg
+    return np.array([[1.0, 0.0, 2 * (1 - kr)], [1.0, green_cb, green_cr], [1.0, 2 * (1 - kb), 0.0]])
 
 
 def rgb_to_xyz(primaries: str) -> Array:
-    """(3, 3): linear RGB -> CIE XYZ, white at Y = 1 (SMPTE RP 177)."""
+    """(3, 3) matrix from linear RGB to CIE XYZ, white at Y = 1 (SMPTE RP 177)."""
     xy = np.array([*CHROMATICITIES[accepted_name("primaries", primaries)], D65])
     xyz = np.column_stack([xy[:, 0] / xy[:, 1], np.ones(4), (1 - xy.sum(axis=1)) / xy[:, 1]]).T
     return np.asarray(xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3]))
 
 
 def rgb_to_rgb(source: str, target: str) -> Array:
-    """(3, 3): linear RGB of the primaries ``source`` -> linear RGB of ``target``; both have white D65."""
+    """(3, 3) matrix from linear RGB in the primaries ``source`` to linear RGB in ``target``; both have white D65."""
     if source == target:
         return np.eye(3)
     return np.asarray(np.linalg.solve(rgb_to_xyz(target), rgb_to_xyz(source)))
 
 
 class CodeRange(NamedTuple):
-    """How integer codes stand for signal: ``(code - zero) / span``."""
+    """Integer codes as signal: ``(code - zero) / span``."""
 
     luma_zero: float
     luma_span: float
@@ -137,7 +122,7 @@ class CodeRange(NamedTuple):
 
 
 def code_range(range_: str, bits: int) -> CodeRange:
-    """The codes of Y' (0..1; also R', G', B') and of Cb, Cr (-0.5..0.5) at this bit depth (BT.2100, table 9)."""
+    """Codes of Y', R', G', B' (0..1) and of Cb, Cr (-0.5..0.5) in the range ``tv`` or ``pc`` (BT.2100, table 9)."""
     if accepted_name("range", range_) == "pc":
         top = float(2**bits - 1)
         return CodeRange(0.0, top, float(2 ** (bits - 1)), top)

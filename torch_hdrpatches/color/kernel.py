@@ -1,7 +1,7 @@
-"""The inner loop, in numba: Y'CbCr planes to RGB codes, row by row. Every table it looks into is made elsewhere.
+"""The compiled loop from Y'CbCr planes to RGB codes, row by row.
 
-A row goes through short stages, one loop each, so that LLVM vectorises most of them. There is no ``fastmath``, and
-nothing is summed across pixels: every CPU gives the same bytes, and a pixel does not depend on the box it is cut in.
+A row passes through short stages of one loop each, so that LLVM vectorises most of them. There is no ``fastmath``, and
+nothing is summed across pixels: every CPU gives the same bytes, and a pixel does not depend on the box around it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,19 @@ from numpy import int32, uint32
 
 from ..frames import Plane
 from ..jit import compiled
-from .tables import Floats, Matrix, RootTable, Sampling, Tables
+from .tables import Floats, Matrix, Region, RootTable, Tables
 
 Indices: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
 
 
 @compiled
-def write_signal(
-    y: Plane, cb: Plane, cr: Plane, top: int, left: int, sampling: Sampling, matrix: Matrix, out: Plane
-) -> None:
-    """Fill out, uint8 or uint16 (height, width, 3), with the R'G'B' of the box at (top, left), rounded half up."""
+def write_signal(region: Region, matrix: Matrix, out: Plane) -> None:
+    """Fill ``out``, uint8 or uint16 (height, width, 3), with R'G'B' rounded half up."""
     height, width, _ = out.shape
     index, chroma = np.empty((3, width), uint32), np.empty((4, width + 4), f32)
     red, green, blue = index[0], index[1], index[2]
     for row in range(height):
-        _signal_row(y, cb, cr, top + row, left, sampling, matrix, chroma, index)
+        _signal_row(region, region.top + row, matrix, chroma, index)
         target = out[row]
         for x in range(width):
             target[x, 0] = red[x]
@@ -37,15 +35,13 @@ def write_signal(
 
 
 @compiled
-def write_sdr(
-    y: Plane, cb: Plane, cr: Plane, top: int, left: int, sampling: Sampling, matrix: Matrix, tables: Tables, out: Plane
-) -> None:
-    """Fill out, uint8 (height, width, 3), with the tone-mapped box at (top, left)."""
+def write_sdr(region: Region, matrix: Matrix, tables: Tables, out: Plane) -> None:
+    """Fill ``out``, uint8 (height, width, 3), with tone-mapped RGB."""
     height, width, _ = out.shape
     index, chroma = np.empty((3, width), uint32), np.empty((4, width + 4), f32)
     light, factor, scratch = np.empty((3, width), f32), np.empty(width, f32), np.empty((2, width), f32)
     for row in range(height):
-        _signal_row(y, cb, cr, top + row, left, sampling, matrix, chroma, index)
+        _signal_row(region, region.top + row, matrix, chroma, index)
         for channel in range(3):
             _look_up(tables.light, index[channel], light[channel])
         if tables.ootf.entries.size > 0:
@@ -59,42 +55,33 @@ def write_sdr(
         _curve_position(light, tables.curve, factor, index[0])
         _look_up_between(tables.curve.entries, index[0], scratch[0], scratch[1], factor)
         for channel in range(3):
-            _shade_index(light[channel], factor, tables.shade, index[channel])
-        _look_up_rgb(tables.shade.entries, index[0], index[1], index[2], out[row])
+            _code_index(light[channel], factor, tables.sdr_codes, index[channel])
+        _look_up_rgb(tables.sdr_codes.entries, index[0], index[1], index[2], out[row])
 
 
 @compiled
-def _signal_row(
-    y: Plane,
-    cb: Plane,
-    cr: Plane,
-    row: int,
-    left: int,
-    sampling: Sampling,
-    matrix: Matrix,
-    chroma: Floats,
-    index: Indices,
-) -> None:
-    """Fill index (3, width) with R'G'B' of one row, held in 0..top and rounded half up; chroma is scratch."""
+def _signal_row(region: Region, row: int, matrix: Matrix, chroma: Floats, index: Indices) -> None:
+    """Fill ``index`` (3, width) with R'G'B' of one row, clamped and rounded half up; ``chroma`` is scratch memory."""
+    y, cb, cr, left = region.y, region.cb, region.cr, region.left
     right = left + index.shape[1]
     if matrix.planes_are_rgb:
         _scale(cr[row, left:right], matrix, index[0])
         _scale(y[row, left:right], matrix, index[1])
         _scale(cb[row, left:right], matrix, index[2])
     else:
-        _chroma_row(cb, cr, row, left, right, sampling, matrix.chroma_zero, chroma)
-        first = left % sampling.sub_x
+        _chroma_row(region, row, right, matrix.chroma_zero, chroma)
+        first = left % region.chroma.sub_x
         _to_rgb(y[row, left:right], chroma[0, first:], chroma[1, first:], matrix, index[0], index[1], index[2])
 
 
 @compiled
-def _chroma_row(
-    cb: Plane, cr: Plane, row: int, left: int, right: int, sampling: Sampling, zero: f32, chroma: Floats
-) -> None:
-    """Fill chroma[0] and [1] with Cb and Cr, less zero, of the luma columns from the last whole chroma sample on.
+def _chroma_row(region: Region, row: int, right: int, zero: f32, chroma: Floats) -> None:
+    """Fill ``chroma[0]`` and ``chroma[1]`` with Cb and Cr minus ``zero`` at the luma columns up to ``right``.
 
-    Bilinear: the mean of the two samples around, by rows and then by columns; the picture's edges are repeated.
+    They begin at the region's left column, rounded down to a multiple of ``sub_x``. Interpolation is bilinear, first
+    between rows and then between columns; the frame's edge samples are repeated.
     """
+    cb, cr, left, sampling = region.cb, region.cr, region.left, region.chroma
     at = (row - sampling.y0) / sampling.sub_y
     above = int(np.floor(at))
     share = f32(at - above)
@@ -104,7 +91,7 @@ def _chroma_row(
         _mix(cb[upper, left:right], cb[lower, left:right], share, zero, chroma[0])
         _mix(cr[upper, left:right], cr[lower, left:right], share, zero, chroma[1])
         return
-    # The samples that bear on these columns, start..stop; of them the picture has inside..end.
+    # These columns depend on the samples start..stop, of which the frame has inside..end.
     start, stop = left // 2 - 1, (right + 1) // 2 + 1
     inside, end = max(start, 0), min(stop, sampling.columns)
     u, v = chroma[2, inside - start :], chroma[3, inside - start :]
@@ -127,7 +114,7 @@ def _mix(upper: Plane, lower: Plane, share: f32, zero: f32, out: Floats) -> None
 
 @compiled
 def _spread(samples: Floats, shift: f32, pairs: int, out: Floats) -> None:
-    """Luma columns 2k and 2k + 1 from samples k to k + 2; sample k + 1 sits ``shift`` samples right of column 2k."""
+    """Luma columns 2k and 2k + 1 from samples k to k + 2; sample k + 1 is ``shift`` samples right of column 2k."""
     before, even, odd, after = shift, f32(1) - shift, f32(0.5) + shift, f32(0.5) - shift
     for k in range(pairs):
         out[2 * k] = before * samples[k] + even * samples[k + 1]
@@ -160,7 +147,7 @@ def _look_up(entries: Plane, index: Indices, out: Floats) -> None:
 
 @compiled
 def _look_up_between(entries: Floats, index: Indices, lower: Floats, upper: Floats, position: Floats) -> None:
-    """Turn positions into entries, linearly between entry index and the next; lower and upper are scratch."""
+    """Replace each position by the linear interpolation of two entries; ``lower`` and ``upper`` are scratch memory."""
     for x in range(index.size):
         lower[x] = entries[index[x]]
     for x in range(index.size):
@@ -224,7 +211,7 @@ def _desaturate(light: Floats, weights: Floats, desat: f32) -> None:
 
 @compiled
 def _curve_position(light: Floats, table: RootTable, position: Floats, index: Indices) -> None:
-    """Where the brightest channel lies in the table, and the entry before."""
+    """The position of the brightest channel in the table, and the index of the entry before it."""
     red, green, blue = light[0], light[1], light[2]
     scale, tiny, last = table.scale, f32(1e-6), f32(table.entries.size - 1)
     last_pair = int32(table.entries.size - 2)
@@ -234,7 +221,7 @@ def _curve_position(light: Floats, table: RootTable, position: Floats, index: In
 
 
 @compiled
-def _shade_index(light: Floats, factor: Floats, table: RootTable, index: Indices) -> None:
+def _code_index(light: Floats, factor: Floats, table: RootTable, index: Indices) -> None:
     scale, half, black, white = table.scale, f32(0.5), f32(0), f32(1)
     for x in range(index.size):
         index[x] = uint32(int32(np.sqrt(min(max(light[x] * factor[x], black), white)) * scale + half))

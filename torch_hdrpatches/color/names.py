@@ -1,4 +1,7 @@
-"""Names of transfers, primaries, matrices and ranges: ITU-T H.273 numbers, FFmpeg names, which are accepted."""
+"""Names of transfers, primaries, matrices, ranges and chroma locations, and which of them can be converted.
+
+Names are those of FFmpeg, except ``pq``, ``hlg`` and ``rgb``; numbers are those of ITU-T H.273.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,13 @@ MATRICES: Mapping[int, str] = {
 RANGES: Mapping[int, str] = {1: "tv", 2: "pc"}
 """FFmpeg's AVColorRange: limited and full."""
 
-CHROMA_LOCATIONS: Mapping[int, str] = {
-    1: "left", 2: "center", 3: "topleft", 4: "top", 5: "bottomleft", 6: "bottom",
+CHROMA_SITING: Mapping[str, tuple[float, float]] = {
+    "left": (0.5, 0.0), "center": (0.5, 0.5), "topleft": (0.0, 0.0), "top": (0.0, 0.5), "bottomleft": (1.0, 0.0),
+    "bottom": (1.0, 0.5),
 }  # fmt: skip
+"""Position (down, across) in luma pixels of the first chroma sample along a subsampled axis (H.273, 8.7)."""
+
+CHROMA_LOCATIONS: Mapping[int, str] = dict(enumerate(CHROMA_SITING, start=1))
 """FFmpeg's AVChromaLocation (H.273 Chroma420SampleLocType + 1)."""
 
 ALIASES: Mapping[str, str] = {
@@ -37,7 +44,7 @@ ALIASES: Mapping[str, str] = {
     "srgb": "iec61966-2-1", "gbr": "rgb", "bt601": "smpte170m", "p3-d65": "smpte432", "limited": "tv",
     "full": "pc",
 }  # fmt: skip
-"""Other spellings that people write in a recipe."""
+"""Other spellings accepted in a recipe; ``smpte2084``, ``arib-std-b67`` and ``gbr`` are those of FFmpeg."""
 
 HDR_TRANSFERS = ("pq", "hlg")
 
@@ -55,7 +62,7 @@ CHROMATICITIES: Mapping[str, tuple[tuple[float, float], tuple[float, float], tup
     "smpte432": ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
     "ebu3213": ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
 }
-"""CIE 1931 (x, y) of R, G and B of the understood primaries (H.273, table 2); all have white D65."""
+"""CIE 1931 (x, y) of R, G and B of the supported primaries (H.273, table 2); all have white D65."""
 
 D65 = (0.3127, 0.3290)
 
@@ -63,7 +70,7 @@ LUMA_COEFFICIENTS: Mapping[str, tuple[float, float]] = {
     "bt709": (0.2126, 0.0722), "fcc": (0.30, 0.11), "bt470bg": (0.299, 0.114), "smpte170m": (0.299, 0.114),
     "smpte240m": (0.212, 0.087), "bt2020nc": (0.2627, 0.0593),
 }  # fmt: skip
-"""(Kr, Kb) of the matrices that are understood (H.273, table 4)."""
+"""(Kr, Kb) of the supported matrices (H.273, table 4)."""
 
 REFUSED: Mapping[str, str] = {
     "linear": "linear-light video is not graded for a display",
@@ -83,7 +90,7 @@ REFUSED: Mapping[str, str] = {
     "ictcp": "ICtCp is not a matrix on R'G'B'",
     "ipt-c2": "IPT-PQ-C2 (Dolby Vision) is not Y'CbCr",
 }
-"""Names that are known and cannot be converted, and why. ``bt470m`` is refused as primaries only."""
+"""Known names that cannot be converted, with the reason; ``bt470m`` is refused as primaries only."""
 
 ACCEPTED: Mapping[str, tuple[str, ...]] = {
     "transfer": HDR_TRANSFERS + SDR_TRANSFERS,
@@ -92,13 +99,14 @@ ACCEPTED: Mapping[str, tuple[str, ...]] = {
     "range": tuple(RANGES.values()),
     "chroma_location": tuple(CHROMA_LOCATIONS.values()),
 }
-"""The names that each field of ``frames.ColorTags`` may have."""
+"""Valid names of each field of ``frames.ColorTags``."""
 
 
 def accepted_name(field: str, name: str) -> str:
-    """The name to use for the tag ``field`` (``transfer``, ...), aliases resolved.
+    """The canonical name of ``name`` in the field ``field`` of ``frames.ColorTags``.
 
-    Raises ValueError that says why a name is refused, or which names are valid.
+    Raises:
+        ValueError: the name is unknown or cannot be converted.
     """
     plain = ALIASES.get(name, name)
     if plain in ACCEPTED[field]:
@@ -108,5 +116,5 @@ def accepted_name(field: str, name: str) -> str:
 
 
 def is_hdr(transfer: str) -> bool:
-    """Whether pictures of this transfer (a name) need a tone curve on an SDR display."""
+    """Whether frames with this transfer need a tone curve for an SDR display."""
     return transfer in HDR_TRANSFERS

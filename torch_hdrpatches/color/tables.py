@@ -1,4 +1,4 @@
-"""The numbers that the kernel works with: one movie's code range, matrices and tone curve, as tables."""
+"""The parameters of ``kernel`` for one movie: code range, matrices, and the tone curve as lookup tables."""
 
 from __future__ import annotations
 
@@ -7,42 +7,53 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy import float32 as f32
 
-from ..frames import ColorTags, Planes
+from ..frames import ColorTags, Plane, Planes
 from . import formulas
 from .curves import ToneSettings, tone_curve
 from .formulas import Array
-from .names import is_hdr
+from .names import CHROMA_SITING, is_hdr
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
 SIGNAL_STEPS = 2**17
-"""Entries of a table by signal. Fewer show: saturated colours near black are differences of such entries."""
+"""Size of the table indexed by signal. With a smaller one, errors show in dark saturated colours."""
 ROOT_STEPS = 2**15
-"""Entries of a table by square root of light: errors stay under 0.05 codes."""
+"""Size of a table indexed by the square root of light, for errors under 0.05 codes."""
 HLG_TOP = 1.5
-"""HLG signal is held in 0..this, PQ in 0..1: super-whites are legal in HLG."""
+"""Highest HLG signal: super-whites are legal in HLG. PQ signal ends at 1."""
 WIDE_PRIMARIES = ("bt2020", "smpte432")
-"""Primaries of SDR pictures that are brought to BT.709; those of SD video are near enough to be shown as they are."""
+"""Primaries of SDR movies that are converted to BT.709; those of SD video are so close that they are kept."""
 
 
-class Sampling(NamedTuple):
-    """Where chroma samples sit: luma column x is at chroma column (x - x0) / sub_x, and rows likewise."""
+class ChromaSampling(NamedTuple):
+    """Positions of chroma samples: luma column x lies at chroma column (x - x0) / sub_x; rows likewise."""
 
     sub_y: int
     sub_x: int
     y0: float
     x0: float
     rows: int
-    """Chroma rows of the picture; the plane may have more."""
+    """Chroma rows of the frame; the plane may have more."""
     columns: int
-    """Chroma columns of the picture; the plane may have more."""
+    """Chroma columns of the frame; the plane may have more."""
+
+
+class Region(NamedTuple):
+    """The planes of a frame, and the corner at which the converted box begins."""
+
+    y: Plane
+    cb: Plane
+    cr: Plane
+    top: int
+    left: int
+    chroma: ChromaSampling
 
 
 class Matrix(NamedTuple):
-    """Codes to R'G'B', signal 1 at a scale of choice; results are held in 0..top."""
+    """Codes to R'G'B' clamped to 0..top."""
 
     planes_are_rgb: bool
-    """The planes are G, B, R: ``luma_zero`` and ``luma_scale`` hold for all three."""
+    """The planes are G, B and R, and ``luma_zero`` and ``luma_scale`` apply to all three."""
     luma_zero: f32
     luma_scale: f32
     chroma_zero: f32
@@ -54,45 +65,45 @@ class Matrix(NamedTuple):
 
 
 class RootTable(NamedTuple):
-    """A function of x >= 0 by square root, which is near to how codes are spaced: entry i is that of (i / scale)^2."""
+    """A function of light x >= 0 as a table indexed by sqrt(x), as codes are spaced: entry i is f((i / scale)^2)."""
 
     entries: Any
-    """float32 or uint8 (n,); the last one holds for all larger x."""
+    """float32 or uint8 (n,); the last one is used for all larger x."""
     scale: f32
 
 
 class Tables(NamedTuple):
-    """R'G'B' indices to SDR codes."""
+    """From R'G'B' as indices of ``light`` to SDR codes."""
 
     light: Floats
-    """(n,): light relative to reference white, by signal; scene light (0..1) if there is an ``ootf``."""
+    """(n,): light relative to reference white, by signal; HLG scene light (0..1) if ``ootf`` has entries."""
     ootf: RootTable
-    """float32: HLG display light / scene light, by scene luminance; no entries: ``light`` is display light."""
+    """float32: HLG display light / scene light, by scene luminance; without entries if ``light`` is display light."""
     scene_weights: Floats
-    """(3,): R, G, B in that luminance."""
+    """(3,): weights of R, G and B in scene luminance."""
     gamut: Floats
     """(3, 3): linear RGB to BT.709 primaries; rows sum to 1."""
     luma_weights: Floats
-    """(3,): R, G, B in the luminance that desaturation looks at."""
+    """(3,): weights of R, G and B in the luminance that decides on desaturation."""
     desat: f32
-    """Luminance above which colours fade to white; 0: never."""
+    """Luminance above which colours are desaturated; 0: never."""
     curve: RootTable
     """float32: the tone curve f as a factor, f(x) / x."""
-    shade: RootTable
+    sdr_codes: RootTable
     """uint8: the SDR code of light in 0..1."""
 
 
-def sampling_of(picture: Planes, chroma_location: str) -> Sampling:
-    """Where the chroma of this picture sits."""
-    x0 = 0.5 if chroma_location in ("center", "top", "bottom") else 0.0
-    y0 = 0.0 if chroma_location.startswith("top") else 1.0 if chroma_location.startswith("bottom") else 0.5
-    sub_y, sub_x = int(picture.sub_y), int(picture.sub_x)
-    rows, columns = -(-int(picture.height) // sub_y), -(-int(picture.width) // sub_x)
-    return Sampling(sub_y, sub_x, y0 * (sub_y - 1), x0 * (sub_x - 1), rows, columns)
+def chroma_sampling(frame: Planes, chroma_location: str) -> ChromaSampling:
+    """The positions of chroma samples of this frame; ``chroma_location`` as in ``ColorTags``."""
+    y0, x0 = CHROMA_SITING[chroma_location]
+    sub_y, sub_x = int(frame.sub_y), int(frame.sub_x)
+    rows, columns = -(-int(frame.height) // sub_y), -(-int(frame.width) // sub_x)
+    return ChromaSampling(sub_y, sub_x, y0 * (sub_y - 1), x0 * (sub_x - 1), rows, columns)
 
 
-def matrix_of(tags: ColorTags, bits: int, one: float, top: float) -> Matrix:
-    """Codes of ``bits`` to R'G'B' where signal 1 is ``one``, held in 0..top."""
+def matrix_of(tags: ColorTags, bits: int, top: float, top_signal: float = 1.0) -> Matrix:
+    """Codes of ``bits`` to R'G'B' in which ``top_signal`` is ``top``; higher signal is clamped."""
+    one = top / top_signal
     codes = formulas.code_range(tags.range, bits)
     chroma = np.zeros((3, 3)) if tags.matrix == "rgb" else formulas.ycbcr_to_rgb(tags.matrix) * one / codes.chroma_span
     return Matrix(
@@ -109,12 +120,12 @@ def matrix_of(tags: ColorTags, bits: int, one: float, top: float) -> Matrix:
 
 
 def top_signal(transfer: str) -> float:
-    """The highest signal that counts; higher is held there."""
+    """The signal at which higher signal is clamped."""
     return HLG_TOP if transfer == "hlg" else 1.0
 
 
 def tables_of(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tables:
-    """The tables of an HDR movie; or of an SDR movie in wide primaries, which has no tone curve."""
+    """The tables of an HDR movie, or of an SDR movie in wide primaries, which has no tone curve."""
     hdr = is_hdr(tags.transfer)
     by_luminance = tags.transfer == "hlg" and settings.hlg_ootf == "luminance"
     white = settings.reference_white if hdr else 1.0
@@ -131,12 +142,12 @@ def tables_of(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tabl
         luma_weights=np.array([kr, 1 - kr - kb, kb], f32),
         desat=f32(settings.desat if hdr else 0.0),
         curve=curve_factor(settings, peak_nits, brightest) if hdr else RootTable(np.ones(2, f32), f32(0)),
-        shade=sdr_shade(),
+        sdr_codes=sdr_codes(),
     )
 
 
 def display_light(signal: Array, transfer: str) -> Array:
-    """cd/m2 of neutral signal; for SDR a fraction of white."""
+    """Light of neutral signal: in cd/m2, for SDR relative to white."""
     if transfer == "pq":
         return formulas.eotf_pq(signal)
     if transfer == "hlg":
@@ -145,28 +156,32 @@ def display_light(signal: Array, transfer: str) -> Array:
 
 
 def curve_factor(settings: ToneSettings, peak_nits: float, brightest: float) -> RootTable:
-    """The tone curve as a factor, for light up to ``brightest`` (relative to reference white)."""
-    light, scale = _squares(brightest)
-    light[0] = light[1]  # black: the factor only has to be finite
+    """The tone curve as a factor, for light up to ``brightest`` (relative to reference white).
+
+    Raises:
+        ValueError: a user's curve returns another shape, or values that are not finite.
+    """
+    light, scale = _square_grid(brightest)
+    light[0] = light[1]  # avoids 0 / 0; black is 0 for any finite factor
     toned = tone_curve(settings, peak_nits)(light)
     if toned.shape != light.shape or not np.isfinite(toned).all():
-        raise ValueError(f"curve {settings.curve!r} does not give one finite value per value of light")
+        raise ValueError(f"curve {settings.curve!r} must return one finite value for each value of light")
     return RootTable((toned / light).astype(f32), scale)
 
 
 def hlg_ootf_factor(white_nits: float) -> RootTable:
     """HLG display light relative to white over scene light, by scene luminance (BT.2100, table 5)."""
-    luminance, scale = _squares(float(formulas.inverse_oetf_hlg(HLG_TOP)))
+    luminance, scale = _square_grid(float(formulas.inverse_oetf_hlg(HLG_TOP)))
     return RootTable((formulas.HLG_WHITE_NITS / white_nits * luminance ** (formulas.HLG_GAMMA - 1)).astype(f32), scale)
 
 
-def sdr_shade() -> RootTable:
+def sdr_codes() -> RootTable:
     """8-bit SDR codes of light in 0..1, rounded half up."""
-    light, scale = _squares(1.0)
+    light, scale = _square_grid(1.0)
     return RootTable(np.floor(255 * formulas.inverse_eotf_bt1886(light) + 0.5).astype(np.uint8), scale)
 
 
-def _squares(highest: float) -> tuple[Array, f32]:
-    """The x of a root table's entries, 0 to ``highest``, and its scale."""
+def _square_grid(highest: float) -> tuple[Array, f32]:
+    """The x of each entry of a ``RootTable`` from 0 to ``highest``, and its ``scale``."""
     roots = np.linspace(0.0, np.sqrt(highest), ROOT_STEPS + 1)
     return roots**2, f32(ROOT_STEPS / roots[-1])

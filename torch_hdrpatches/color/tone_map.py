@@ -1,4 +1,4 @@
-"""A tone curve as a torch module: HDR signal in, SDR codes out, on any device."""
+"""Tone mapping as a torch module, on any device."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from ..frames import ColorTags
 from . import formulas
 from .curves import CurveName, ToneSettings, UserCurve
 from .names import HDR_TRANSFERS
-from .tables import (
-    HLG_TOP,
-    tables_of,
-)
+from .tables import HLG_TOP, tables_of
 
 
 class ToneMap(nn.Module):
-    """HDR signal in BT.2020 primaries to SDR, batched, on any device; within 1 code of ``Grader.sdr``.
+    """HDR signal in BT.2020 primaries to SDR, within 1 code of ``Grader.sdr``.
 
-    Takes (..., 3, H, W): uint16 (65535 is signal 1) or floating point in 0..1 (HLG: to 1.5). Gives the same shape in
-    ``dtype``: floating point in 0..1, or uint8 rounded half up. The work is done in float32 whatever comes in, under
-    autocast and after ``.half()`` too, and gradients are finite everywhere.
+    The input is (..., 3, H, W): uint16 (65535 is signal 1) or floating point in 0..1 (HLG: 0..1.5). The output has the
+    same shape in ``dtype``: floating point in 0..1, or uint8 rounded half up. All arithmetic is float32, also under
+    autocast and after ``.half()``, and gradients are finite everywhere.
     """
 
     curve_bits: Tensor
@@ -45,20 +42,20 @@ class ToneMap(nn.Module):
         self.transfer = transfer
         self.settings = ToneSettings(curve, reference_white, peak, desat, hlg_ootf)
         self.dtype = dtype
-        movie = tables_of(ColorTags(transfer, "bt2020", "bt2020nc", "tv"), self.settings, peak)
-        self._gamut: list[list[float]] = movie.gamut.tolist()
-        self._luma_weights: list[float] = movie.luma_weights.tolist()
-        self._scene_weights: list[float] = movie.scene_weights.tolist()
-        self._curve_scale = float(movie.curve.scale)
-        # As bits: .half() and .to(torch.bfloat16) would round float32 entries.
-        self.register_buffer("curve_bits", torch.from_numpy(movie.curve.entries).view(torch.int32), persistent=False)
+        tables = tables_of(ColorTags(transfer, "bt2020", "bt2020nc", "tv"), self.settings, peak)
+        self._gamut: list[list[float]] = tables.gamut.tolist()
+        self._luma_weights: list[float] = tables.luma_weights.tolist()
+        self._scene_weights: list[float] = tables.scene_weights.tolist()
+        self._curve_scale = float(tables.curve.scale)
+        # Kept as integers, because .half() and .to(torch.bfloat16) would round a buffer of float32.
+        self.register_buffer("curve_bits", torch.from_numpy(tables.curve.entries).view(torch.int32), persistent=False)
 
     def extra_repr(self) -> str:
-        """What ``print`` shows of the module."""
+        """The settings, as ``print`` shows them."""
         return f"{self.transfer!r}, {self.settings}, dtype={self.dtype}"
 
     def forward(self, signal: Tensor) -> Tensor:
-        """SDR of HDR signal."""
+        """Tone-map ``signal``."""
         if signal.dtype == torch.uint16:
             signal = signal.to(torch.float32) / 65535
         elif signal.is_floating_point():
@@ -67,12 +64,12 @@ class ToneMap(nn.Module):
             raise TypeError(f"signal is {signal.dtype}, expected uint16 or floating point")
         light = self._desaturated(self._bt709(self._display_light(signal)))
         light = light * self._curve_factor(light.amax(-3, keepdim=True).clamp(min=1e-6))
-        # The root's slope at black is infinite: below 1e-9 (0.05 codes) it is cut off.
+        # The slope of the power function at 0 is infinite, so light below 1e-9 (0.05 codes) becomes 0.
         sdr = torch.where(light > 1e-9, light.clamp(1e-9, 1) ** (1 / 2.4), 0.0)
         return (sdr * 255 + 0.5).to(torch.uint8) if self.dtype == torch.uint8 else sdr.to(self.dtype)
 
     def _display_light(self, signal: Tensor) -> Tensor:
-        """Relative to reference white: ``formulas.eotf_pq``, or ``formulas.inverse_oetf_hlg`` and then the OOTF."""
+        """Light relative to reference white: ``formulas.eotf_pq``, or ``formulas.inverse_oetf_hlg`` and the OOTF."""
         white = self.settings.reference_white
         if self.transfer == "pq":
             root = signal.clamp(1e-7, 1) ** (1 / formulas.PQ_M2)
@@ -87,7 +84,7 @@ class ToneMap(nn.Module):
         return scene * (luminance ** (formulas.HLG_GAMMA - 1) * (formulas.HLG_WHITE_NITS / white))
 
     def _bt709(self, light: Tensor) -> Tensor:
-        """Change of primaries: no matmul, which autocast would do in half precision, and grey stays exactly grey."""
+        """BT.2020 to BT.709 primaries, without matmul (half precision under autocast); grey stays exactly grey."""
         red, green, blue = light.unbind(-3)
         (_, rg, rb), (gr, _, gb), (br, bg, _) = self._gamut
         return torch.stack(
@@ -108,11 +105,11 @@ class ToneMap(nn.Module):
         return light + (luma - light) * fade
 
     def _curve_factor(self, light: Tensor) -> Tensor:
-        """The tone curve f as f(x) / x, from its table, linearly between entries."""
+        """The tone curve f as f(x) / x, interpolated linearly between the entries of its table."""
         entries = self.curve_bits.view(torch.float32)
         last = entries.numel() - 1
         position = (light.sqrt() * self._curve_scale).clamp(max=last)
-        lower = position.detach().long().clamp(0, last - 1)  # NaN must not reach beyond the table
+        lower = position.detach().long().clamp(0, last - 1)  # NaN as an index would lie outside the table
         return torch.lerp(entries[lower], entries[lower + 1], position - lower)
 
 
