@@ -16,8 +16,8 @@ from . import exports, recipes
 from .output import Code, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.add_typer(exports.app)
 app.add_typer(recipes.app)
+app.add_typer(exports.app)
 
 
 def _show_version(wanted: bool) -> None:

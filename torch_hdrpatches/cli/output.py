@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 
@@ -57,6 +57,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def listed(reasons: Mapping[str, int]) -> str:
+    """``4 cut, 1 flash``: the most frequent reason first."""
+    return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
+
+
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """A row per movie: whether it can be used, why not, and its properties."""
     styles: dict[Status, str] = {"usable": "green", "usable with assume": "yellow", "refused": "red"}
@@ -95,49 +100,41 @@ def _properties(verdict: Verdict) -> Iterator[str]:
 def show_tally(tally: Tally) -> None:
     """Samples by category, format and movie, refused windows by reason, and movies that failed."""
     for what in ("category", "format"):
-        _counts(what, "samples", tally.by(what))
-    table = Table("movie", "samples", "refused windows")
-    for name, counts in tally.by_movie().items():
-        refused = ", ".join(f"{count} {reason}" for reason, count in counts["rejects"].items())
-        table.add_row(name, str(counts["samples"]), refused)
-    console.print(table)
+        _show_table((what, "samples"), tally.by(what).items())
+    by_movie = tally.by_movie().items()
+    rows = ((name, counts["samples"], listed(counts["rejects"])) for name, counts in by_movie)
+    _show_table(("movie", "samples", "refused windows"), rows)
     if reasons := tally.reasons():
-        _counts("refused because", "windows", reasons)
+        _show_table(("refused because", "windows"), reasons.items())
     say_failures(tally.failures)
     console.print(f"{tally.total} samples from {tally.slots} slots; {tally.windows} windows were decoded")
 
 
-def _counts(name: str, unit: str, counts: Mapping[str, int]) -> None:
-    table = Table(name, unit)
-    for value, count in counts.items():
-        table.add_row(value, str(count))
-    console.print(table)
-
-
 def show_forecast(found: Forecast, workers: int) -> None:
     """What an export will give, and what is wrong with the recipe or its movies."""
-    table = Table("category", "samples", "target", "per epoch", "epochs", "formats", "size")
-    for category in found.categories:
-        table.add_row(
+    columns = ("category", "samples", "target", "per epoch", "epochs", "formats", "size")
+    rows = (
+        (
             category.name,
-            str(category.samples),
-            "–" if category.target is None else str(category.target),
+            category.samples,
+            category.target or "–",
             f"{category.per_epoch:.0f}",
             f"{category.epochs:.1f}",
             ", ".join(f"{name} {count}" for name, count in category.formats.items()),
             decimal(category.bytes),
         )
-    console.print(table)
+        for category in found.categories
+    )
+    _show_table(columns, rows)
     for problem in found.problems:
         say(f"[yellow]note[/] {escape(problem)}", markup=True)
     say_failures(found.failures)
-    refused = ", ".join(f"{count} {reason}" for reason, count in found.rejects.items()) or "nothing refused"
     total = sum(category.samples for category in found.categories)
     say(
         f"{total} samples, about {decimal(found.bytes)} in {counted(found.shards, 'shard')}, from "
         f"{counted(found.slots, 'slot')} of {counted(found.movies, 'movie')}; about "
         f"{duration(found.seconds / workers)} with {counted(workers, 'process', 'processes')} on this machine "
-        f"(measured on {counted(found.measured, 'slot')}: {refused})"
+        f"(measured on {counted(found.measured, 'slot')}: {listed(found.rejects) or 'nothing'} refused)"
     )
 
 
@@ -147,16 +144,26 @@ def show_bench(found: Bench) -> None:
         f"{found.live_ms:.0f} ms per timestamp in one process with {counted(found.decoder_threads, 'decoder thread')}, "
         f"{found.decode_ms:.0f} ms of it decoding ({found.timestamps} timestamps, {found.cores} cores)"
     )
-    rates = Table("workers", "samples/s", "samples measured")
-    for rate in found.rates:
-        mark = " [green]<- recommended[/]" if rate is found.best else ""
-        rates.add_row(str(rate.workers), f"{rate.samples_per_second:.1f}{mark}", str(rate.samples))
-    console.print(rates)
-    codecs = Table("shard codec", "encode ms", "decode ms", "kB per sample")
-    for cost in found.codecs:
-        codecs.add_row(cost.codec, f"{cost.encode_ms:.1f}", f"{cost.decode_ms:.1f}", f"{cost.kilobytes:.0f}")
-    console.print(codecs)
+    marks = {found.best: " [green]<- recommended[/]"}
+    rates = (
+        (rate.workers, f"{rate.samples_per_second:.1f}{marks.get(rate, '')}", rate.samples) for rate in found.rates
+    )
+    _show_table(("workers", "samples/s", "samples measured"), rates)
+    _show_table(
+        ("shard codec", "encode ms", "decode ms", "kB per sample"),
+        (
+            (cost.codec, f"{cost.encode_ms:.1f}", f"{cost.decode_ms:.1f}", f"{cost.kilobytes:.0f}")
+            for cost in found.codecs
+        ),
+    )
     say(
         f"Use PatchLoader(dataset, num_workers={found.best.workers}). If training takes more than "
         f"{found.best.samples_per_second:.0f} samples/s on this machine, export shards first: hdrpatches export"
     )
+
+
+def _show_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)

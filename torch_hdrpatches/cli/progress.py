@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from rich.text import Text
 from ..exporter.progress import Progress, ProgressTracker, Watcher, watching
 from ..recipe.recipe import ResolvedRecipe
 from ..sampling.tally import Tally
-from .output import counted, duration
+from .output import counted, duration, listed
 
 SECONDS_PER_LINE = 10.0
 """Shortest time between two lines without a terminal."""
@@ -75,14 +74,10 @@ def lines(console: Console) -> Watcher:
 
 def _notes(progress: Progress) -> Iterator[str]:
     if reasons := progress.tally.reasons():
-        yield f"refused {_by_frequency(reasons)}"
+        yield f"refused {listed(reasons)}"
     if progress.waiting:
         verb = "wait" if progress.waiting > 1 else "waits"
         yield f"{counted(progress.waiting, 'finished job')} {verb} for an earlier job"
-
-
-def _by_frequency(reasons: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
 
 
 def _left(seconds: float) -> str:
