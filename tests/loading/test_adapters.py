@@ -1,4 +1,4 @@
-"""Other trainers get the shapes, ranges and names that they expect."""
+"""Adapters give other trainers the shapes, ranges and names that they expect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sample(recipe: dict[str, Any]) -> Any:
     return next(iter(HDRPatchDataset(recipe)))
 
 
-def test_basicsr_gets_float_pictures_of_the_unit_range(sample):
+def test_basicsr_gets_float_frames_in_0_to_1(sample):
     adapted = basicsr(sample)
     assert list(adapted) == ["lq", "gt", "key"]
     assert tuple(adapted["lq"].shape) == (7, 3, 60, 60)
@@ -56,7 +56,7 @@ def test_kair_has_its_own_names(sample):
     assert torch.equal(adapted["H"], basicsr(sample)["gt"])
 
 
-def test_mmagic_gets_inputs_and_a_data_sample_of_255(sample):
+def test_mmagic_gets_inputs_and_a_data_sample_in_0_to_255(sample):
     adapted = mmagic(sample, SimpleNamespace)
     assert torch.equal(adapted["inputs"].round().to(torch.uint8), sample["lq"])
     assert torch.equal(adapted["data_samples"].gt_img.round().to(torch.uint8), sample["gt"])
@@ -65,29 +65,29 @@ def test_mmagic_gets_inputs_and_a_data_sample_of_255(sample):
 
 @pytest.mark.parametrize("frames", [1, 3, 5, 7])
 def test_the_old_stack_holds_the_middle_frames_from_top_to_bottom(sample, frames):
-    picture = stacked(sample["lq"], frames)
-    assert tuple(picture.shape) == (3, 60 * frames, 60)
+    image = stacked(sample["lq"], frames)
+    assert tuple(image.shape) == (3, 60 * frames, 60)
     first = (7 - frames) // 2
     for number in range(frames):
-        assert torch.equal(picture[:, 60 * number : 60 * (number + 1)], sample["lq"][first + number])
+        assert torch.equal(image[:, 60 * number : 60 * (number + 1)], sample["lq"][first + number])
 
 
 def test_frames_without_a_middle_are_refused(sample):
     for frames in (0, 4, 9):
-        with pytest.raises(ValueError, match="not the middle"):
+        with pytest.raises(ValueError, match="cannot take the middle"):
             stacked(sample["lq"], frames)
     with pytest.raises(TypeError, match="float32"):
         basicsr(sample | {"gt": sample["gt"].float()})
 
 
-def test_the_old_folders_hold_what_the_old_trainer_reads(sample, tmp_path):
+def test_the_old_layout_has_the_files_that_the_old_trainer_reads(sample, tmp_path):
     write_old_layout(sample, tmp_path)
     sizes = {}
     for path in tmp_path.rglob("*.png"):
         assert path.stem == sample["key"]
-        with Image.open(path) as picture:
-            sizes[path.parent.relative_to(tmp_path).as_posix()] = picture.size
+        with Image.open(path) as image:
+            sizes[path.parent.relative_to(tmp_path).as_posix()] = image.size
     assert sizes == {"Patches/GT": (180, 180), "Patches/LR": (60, 300), "Patches/LR_7frames": (60, 420)}
-    with Image.open(tmp_path / "Patches" / "GT" / f"{sample['key']}.png") as picture:
-        truth = np.asarray(picture)
+    with Image.open(tmp_path / "Patches" / "GT" / f"{sample['key']}.png") as image:
+        truth = np.asarray(image)
     assert np.array_equal(truth, sample["gt"].permute(1, 2, 0).numpy())

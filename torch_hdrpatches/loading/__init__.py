@@ -1,14 +1,15 @@
-"""The training loop: datasets, batches, ranks, resume.
+"""Training datasets and loaders: epochs, batches, ranks and resume.
 
-``dataset``       ``HDRPatchDataset``: the stream as an ``IterableDataset``
-``shard_dataset`` ``read_shards``: exported samples as an ``IterableDataset``
-``source``        what both have in common: epochs dealt to ranks and workers
+``dataset``       ``HDRPatchDataset``: samples made from movies while training
+``shard_dataset`` ``read_shards``: exported samples, chosen and shuffled
+``epochs``        what both have in common: the items of an epoch, dealt to ranks and workers
 ``loader``        ``PatchLoader``: batches in one order for any number of workers, with resume
-``batching``      which samples make a batch, and the cursor to resume from
-``fetcher``       items made by ``DataLoader`` workers
+``batching``      which samples make a batch
+``cursor``        the state between two batches, and whether a saved state can be loaded
+``fetcher``       items made by ``DataLoader`` workers, in order
 ``packing``       the samples of an item as one block of shared memory
-``ranks``         rank, world size, and this worker's share
-``adapters``      samples as BasicSR, KAIR or plain float tensors want them
+``ranks``         the rank of this process and the number of ranks
+``adapters``      samples converted for BasicSR, KAIR, mmagic and the old generator's trainer
 """
 
 from .dataset import HDRPatchDataset

@@ -1,4 +1,4 @@
-"""Batches in one canonical order, whatever the number of workers; equal ranks; a cursor to resume from."""
+"""``PatchLoader``: batches in the same order for any number of workers, equal ranks, and exact resume."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ import torch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from ..errors import NoSamplesError, StateError
-from ..sampling.fingerprint import differing, digests
-from .batching import Batching, Cursor, Epoch
+from ..errors import NoSamplesError
+from ..sampling.fingerprint import digests
+from .batching import Batching, EpochBatches
+from .cursor import Cursor, check_state
+from .epochs import EpochDataset
 from .fetcher import Fetcher
 from .ranks import rank_and_world
-from .source import Source
 
 
 class PatchLoader:
-    """Batches of one format, in an order that depends on the recipe, epoch, rank and world size alone.
+    """Batches of one format, in an order that does not depend on the number of workers.
 
-    Iterating gives one epoch, and the next time the next one; ``set_epoch`` chooses. Every rank gives exactly
-    ``len(loader)`` batches per epoch: a rank that runs short because windows were rejected draws on.
+    Each iteration gives one epoch, and the next iteration the next epoch; see ``set_epoch``. Every rank gives exactly
+    ``len(loader)`` batches per epoch: a rank that runs short because of rejected windows continues with extra samples.
 
     Args:
-        dataset: an ``HDRPatchDataset``, or what ``read_shards`` returns.
+        dataset: an ``HDRPatchDataset``, or the dataset that ``read_shards`` returns.
         batch_size: samples per batch.
-        num_workers: processes that decode; 0 decodes in this one.
-        rank: of this process; found from the environment or the process group when absent.
-        world_size: how many ranks there are; found likewise.
-        shuffle_runs: the samples of this many runs are mixed.
-        by_category: batches hold one category, too.
-        drop_last: leave out the batches that are not full when an epoch's own samples end.
-        steps: batches per epoch, instead of as many as its samples make.
-        collate_fn: makes a batch of a list of samples; torch's default when absent.
-        pin_memory, prefetch_factor, multiprocessing_context, persistent_workers: as in ``DataLoader``; workers
-            persist unless told otherwise, so that movies are looked into once.
+        num_workers: processes that make samples; with 0 this process makes them.
+        rank: of this process; taken from the environment or the process group if None.
+        world_size: number of ranks; taken from the environment or the process group if None.
+        shuffle_runs: number of neighbouring runs whose samples are mixed.
+        by_category: whether a batch holds samples of one category only.
+        drop_last: leave out the batches that are not full at the end of the epoch.
+        steps: batches per epoch; by default as many as the samples of the epoch fill.
+        collate_fn: makes a batch from a list of samples.
+        pin_memory, prefetch_factor, multiprocessing_context, persistent_workers: as in ``DataLoader``. Workers persist
+            by default, so that each movie is probed only once.
 
     Raises:
-        ValueError: if an argument cannot mean anything, or an epoch has fewer runs than there are ranks.
-        NoSamplesError: while iterating, if a whole epoch gives nothing, too many slots in a row give nothing, or an
-            epoch has less than one batch.
-        WorkerDiedError: while iterating, if a worker was killed; names the movie it was reading.
+        ValueError: if an argument is invalid, or an epoch has fewer runs than there are ranks.
+        NoSamplesError: while iterating, if the dataset gives no samples, too many slots in a row give none, or an epoch
+            has less than one batch.
+        WorkerDiedError: while iterating, if a worker was killed; names the movie that it was reading.
     """
 
     def __init__(
         self,
-        dataset: Source,
+        dataset: EpochDataset,
         batch_size: int = 1,
         *,
         num_workers: int = 0,
@@ -94,21 +95,18 @@ class PatchLoader:
         return self._lengths[epoch]
 
     def state_dict(self) -> dict[str, Any]:
-        """A small JSON-able cursor: what comes after the batches given so far."""
+        """A small JSON-able state from which iteration continues after the batches given so far."""
         self._identity = self._identity or self._digests()
         return self._cursor.to_json() | {"identity": self._identity}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where ``state_dict`` was taken; the number of workers may be another.
+        """Continue where the state was saved; the number of workers may differ.
 
         Raises:
-            StateError: if the state is of another recipe, batch size, rank or world size; names what differs.
+            StateError: if it belongs to another recipe, batch size, rank or world size; names what differs.
         """
-        cursor = Cursor.from_json(state)
-        if keys := differing(state.get("identity", {}), self._digests()):
-            hint = "; every rank saves and loads a state of its own" if "rank" in keys else ""
-            raise StateError(f"state is of another stream; differing: {', '.join(keys)}{hint}")
-        self._cursor, self._resuming = cursor, True
+        check_state(state, self.state_dict())
+        self._cursor, self._resuming = Cursor.from_json(state), True
 
     def __iter__(self) -> Iterator[Any]:
         start = self._cursor if self._resuming else Cursor(self._cursor.epoch)
@@ -116,14 +114,14 @@ class PatchLoader:
         self._iteration = iteration = object()
         total = len(self)
         if total == 0:
-            raise NoSamplesError(f"an epoch has less than one batch of {self.batch_size}, and drop_last leaves it out")
-        epoch = Epoch(self.dataset, self._fetcher, self.batching, start, total)
-        for samples, cursor in epoch.batches():
+            raise NoSamplesError(f"an epoch has less than one batch of {self.batch_size}, which drop_last leaves out")
+        batches = EpochBatches(self.dataset, self._fetcher, self.batching, start, total)
+        for samples, cursor in batches:
             self._cursor = cursor
             batch = self.collate_fn(samples)
             yield _pinned(batch) if self.pin_memory else batch
             if self._iteration is not iteration:
-                raise RuntimeError("this loader was iterated anew; an earlier iteration of it cannot go on")
+                raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
         self._cursor = Cursor(start.epoch + 1)
 
     def _digests(self) -> dict[str, str]:
@@ -131,7 +129,7 @@ class PatchLoader:
 
 
 def _pinned(batch: Any) -> Any:
-    """The batch with its tensors in memory that a GPU can copy from while others compute."""
+    """The batch with its tensors in pinned memory, from which a GPU copies while it computes."""
     if isinstance(batch, Tensor):
         return batch.pin_memory()
     if isinstance(batch, Mapping):

@@ -1,7 +1,8 @@
-"""A run's samples through shared memory as one block of bytes, instead of one handle per tensor."""
+"""Moves the samples of an item between processes as one block of shared memory, instead of one handle per tensor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -9,17 +10,17 @@ import torch
 from torch import Tensor
 
 from ..sampling.sample import Sample
-from ..sampling.stream import Outcome
+from ..sampling.sweep import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Outcomes whose pictures lie one after the other in ``block``."""
+    """Outcomes whose tensors lie one after the other in ``block``."""
 
     block: Tensor
     """uint8 (bytes,)"""
     outcomes: tuple[Outcome, ...]
-    """With a ``_Span`` in place of each picture."""
+    """With a ``_Span`` in place of each tensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +33,48 @@ class _Span:
 
 
 def pack(outcomes: tuple[Outcome, ...]) -> Packed:
-    """One block for all pictures of some outcomes."""
-    blocks: list[Tensor] = []
+    """Copy all tensors of some outcomes into one block."""
+    blocks = [torch.empty(0, dtype=torch.uint8)]
     position = 0
 
-    def packed(sample: Sample) -> Sample:
+    def packed(tensor: Tensor) -> _Span:
         nonlocal position
-        fields: dict[str, Any] = dict(sample)
-        for name, value in sample.items():
-            if isinstance(value, Tensor):
-                pixels = value.movedim(-3, -1).contiguous() if value.ndim >= 3 else value.contiguous()
-                data = pixels.view(-1).view(torch.uint8)
-                # Starts are multiples of 16, so that any type may be viewed there.
-                padding = -len(data) % 16
-                fields[name] = _Span(position, position + len(data), value.dtype, tuple(pixels.shape))
-                blocks.extend((data, data.new_zeros(padding)))
-                position += len(data) + padding
-        return cast(Sample, fields)
+        pixels = tensor.movedim(-3, -1).contiguous() if tensor.ndim >= 3 else tensor.contiguous()
+        data = pixels.view(-1).view(torch.uint8)
+        span = _Span(position, position + len(data), tensor.dtype, tuple(pixels.shape))
+        # Starts are multiples of 16, so that any type may be viewed there.
+        padding = -len(data) % 16
+        blocks.extend((data, data.new_zeros(padding)))
+        position += len(data) + padding
+        return span
 
-    without = tuple(replace(outcome, samples=tuple(map(packed, outcome.samples))) for outcome in outcomes)
-    return Packed(torch.cat(blocks) if blocks else torch.empty(0, dtype=torch.uint8), without)
+    without_tensors = _replaced(outcomes, Tensor, packed)
+    return Packed(torch.cat(blocks), without_tensors)
 
 
 def unpack(packed: Packed) -> tuple[Outcome, ...]:
-    """The outcomes again; their pictures are views of the block."""
+    """The outcomes again; their tensors are views of the block."""
 
-    def unpacked(sample: Sample) -> Sample:
-        fields = {
-            name: _view(packed.block, value) if isinstance(value, _Span) else value for name, value in sample.items()
-        }
-        return cast(Sample, fields)
+    def unpacked(span: _Span) -> Tensor:
+        pixels = packed.block[span.start : span.stop].view(span.dtype).view(span.shape)
+        return pixels.movedim(-1, -3) if pixels.ndim >= 3 else pixels
 
-    return tuple(replace(outcome, samples=tuple(map(unpacked, outcome.samples))) for outcome in packed.outcomes)
+    return _replaced(packed.outcomes, _Span, unpacked)
 
 
-def alone(sample: Sample) -> Sample:
-    """The sample with pictures of its own, so that it can wait without keeping a whole block."""
-    fields = {name: value.clone() if isinstance(value, Tensor) else value for name, value in sample.items()}
+def detached(sample: Sample) -> Sample:
+    """The sample with a copy of its tensors, so that it can wait without keeping a whole block in memory."""
+    return _with(sample, Tensor, Tensor.clone)
+
+
+def _replaced(outcomes: tuple[Outcome, ...], kind: type, change: Callable[[Any], Any]) -> tuple[Outcome, ...]:
+    return tuple(
+        replace(outcome, samples=tuple(_with(sample, kind, change) for sample in outcome.samples))
+        for outcome in outcomes
+    )
+
+
+def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
+    """The sample with every value of a type changed."""
+    fields = {name: change(value) if isinstance(value, kind) else value for name, value in sample.items()}
     return cast(Sample, fields)
-
-
-def _view(block: Tensor, span: _Span) -> Tensor:
-    pixels = block[span.start : span.stop].view(span.dtype).view(span.shape)
-    return pixels.movedim(-1, -3) if pixels.ndim >= 3 else pixels

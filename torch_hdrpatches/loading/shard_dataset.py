@@ -57,7 +57,6 @@ class ShardDataset(EpochDataset):
         epoch: int,
         ranks: tuple[int | None, int | None],
     ) -> None:
-        super().__init__(epoch, *ranks, max_empty_slots=1)  # every record gives a sample
         self._shards = shards
         self._choice = dict(choice)
         self._transform = transform
@@ -69,6 +68,8 @@ class ShardDataset(EpochDataset):
         """int64 (blocks,): number of samples in each block."""
         self._ends: Numbers = np.cumsum([len(first) for first in firsts])
         """int64 (shards,): number of blocks in each shard and all shards before it."""
+        # Every record gives a sample, so that an empty slot is not possible.
+        super().__init__(epoch, *ranks, items=len(self._sizes), max_empty_slots=1)
 
     def __len__(self) -> int:
         """Samples of all ranks and workers together."""
@@ -83,10 +84,6 @@ class ShardDataset(EpochDataset):
         """Everything that the samples depend on; the folder of the shards is left out."""
         names = [(Path(shard.path).name, shard.identity, len(shard.records)) for shard in self._shards]
         return {**self._choice, "shards": names, "seed": self._seed, "transform": name_of(self._transform)}
-
-    def items(self, epoch: int) -> int:
-        """Number of blocks."""
-        return len(self._sizes)
 
     def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
         """The samples of the block at a position of an epoch, each as the outcome of its slot.
@@ -126,8 +123,7 @@ class ShardDataset(EpochDataset):
         return counts
 
     def _order(self, epoch: int) -> Numbers:
-        blocks = self.items(epoch)
-        return np.arange(blocks) if self._seed is None else permutation(self._seed, epoch, blocks)
+        return np.arange(self.items) if self._seed is None else permutation(self._seed, epoch, self.items)
 
     def _block(self, epoch: int, position: int) -> tuple[str, Numbers]:
         """The path of a shard, and the positions of a block's records in it."""
@@ -203,7 +199,7 @@ def _shard(path: str, chosen: Where | None) -> _Shard:
             counts[format, sidecar["category"]] += count
         return _Shard(path, identity, np.arange(sidecar["samples"]), counts)
     numbers = []
-    with folder.open(name, ahead=0) as file:
+    with folder.open(name, read_ahead=0) as file:
         for number, record in enumerate(index_of(path)):
             fields = _fields(path, record, record.read(file, "json"))
             if chosen is None or chosen(fields):
