@@ -1,8 +1,9 @@
-"""Three degradations of the same crops: between runs of an experiment nothing differs but what is tried.
+"""Compare three degradations on the same crops.
 
     python examples/augmentation_experiment.py
 
-Writes augmentation_experiment.png: a sample per row, its ground truth and its three low-quality versions.
+The random numbers of a sample do not depend on the degradation, so that all runs have the same crops. Writes
+augmentation_experiment.png: one sample per row, with its ground truth and its three low-quality versions.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def main() -> None:
         same = all(
             a["crop"] == b["crop"] and torch.equal(a["gt"], b["gt"]) for a, b in zip(first, samples, strict=True)
         )
-        print(f"{name}: crops and ground truths of {len(samples)} samples the same, bit for bit: {same}")
-    picture(runs).save("augmentation_experiment.png")
+        print(f"{name}: the crops and ground truths of {len(samples)} samples are the same: {same}")
+    sheet_of(runs).save("augmentation_experiment.png")
     print("look at augmentation_experiment.png")
 
 
-def picture(runs: dict[str, list[Any]]) -> Image.Image:
+def sheet_of(runs: dict[str, list[Any]]) -> Image.Image:
     columns = {"ground truth": [sample["gt"] for sample in next(iter(runs.values()))]}
     columns |= {name: [sample["lq"][3] for sample in samples] for name, samples in runs.items()}
     rows = len(columns["ground truth"])

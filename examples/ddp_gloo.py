@@ -1,9 +1,9 @@
-"""Two ranks train together with DistributedDataParallel, and neither waits for the other at the end of an epoch.
+"""Train with two ranks of DistributedDataParallel, which get the same number of batches.
 
     python examples/ddp_gloo.py
 
-Windows are refused at random moments, so that ranks find different numbers of samples; ``PatchLoader`` gives every rank
-the same number of batches. No ``Join``, no ``drop_last``, no padding by hand.
+Some windows are refused, for example because of a cut, so that the ranks find different numbers of samples.
+``PatchLoader`` still gives every rank the same number of batches: you need no ``Join`` and no ``drop_last``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,12 @@ from torch_hdrpatches import HDRPatchDataset, PatchLoader, Recipe
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 
-def train(rank: int, recipe: Recipe, meeting: str) -> None:
+def train(rank: int, recipe: Recipe, rendezvous: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group(
-        "gloo", f"file://{meeting}", rank=rank, world_size=2
-    )  # "nccl" on GPUs; torchrun does it too
+    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=2)  # use "nccl" on GPUs
     model = DistributedDataParallel(nn.Sequential(nn.Conv2d(21, 27, 3, padding=1), nn.PixelShuffle(3)))
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
-    loader = PatchLoader(HDRPatchDataset(recipe), batch_size=4, num_workers=1)  # finds its rank by itself
+    loader = PatchLoader(HDRPatchDataset(recipe), batch_size=4, num_workers=1)  # gets its rank from the group
     for epoch in range(3):
         steps = 0
         for batch in loader:
@@ -50,7 +48,7 @@ def main() -> None:
             formats={"patch": {"gt": [96, 96]}},
             sampling={"timestamps_per_movie": 40, "jitter": 1.0, "max_attempts": 1},
         )
-        torch.multiprocessing.spawn(train, (recipe, f"{folder}/meeting"), nprocs=2)
+        torch.multiprocessing.spawn(train, (recipe, f"{folder}/rendezvous"), nprocs=2)
 
 
 if __name__ == "__main__":

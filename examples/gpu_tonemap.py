@@ -1,8 +1,8 @@
-"""Tone-map HDR batches in the training loop, compiled, on CUDA if there is one.
+"""Tone-map HDR batches in the training loop with a compiled ``ToneMap``, on the GPU if there is one.
 
     python examples/gpu_tonemap.py
 
-The loader gives HDR signal; what SDR looks like is decided here, batch by batch, long after shards were written.
+The loader gives HDR signal. The tone curve is chosen in the training loop and can differ by batch.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from torch_hdrpatches.testing import MovieSpec, write_movie
 
 def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    look = ToneMap("pq", "bt2390", reference_white=203.0, peak=1000.0).to(
-        device
-    )  # float32 in 0..1; a Module as any other
-    tonemap = torch.compile(look, dynamic=True)
+    uncompiled = ToneMap("pq", "bt2390", reference_white=203.0, peak=1000.0).to(device)  # gives float32 in 0..1
+    tonemap = torch.compile(uncompiled, dynamic=True)
     try:
         tonemap(torch.zeros(4, 3, 60, 60, device=device))
     except RuntimeError as error:  # torch.compile needs a C++ compiler for the CPU, Triton for CUDA
-        print(f"going on without torch.compile: {type(error).__name__}")
-        tonemap = look
+        print(f"torch.compile failed, continue without it: {type(error).__name__}")
+        tonemap = uncompiled
     with tempfile.TemporaryDirectory() as folder:
         recipe = Recipe.of(
             write_movie(Path(folder) / "movie.mkv", MovieSpec(frames=72, numbers=False)),

@@ -1,6 +1,8 @@
-"""HDR and SDR from one decode: low-quality SDR in, sharp HDR out, for joint super-resolution and inverse tone mapping.
+"""Get HDR and SDR samples from one decode, for joint super-resolution and inverse tone mapping.
 
-python examples/hdr_and_sdr_pairs.py
+    python examples/hdr_and_sdr_pairs.py
+
+The input of the network is low-quality SDR, its target is high-resolution HDR.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ def main() -> None:
         batch = next(iter(loader))
         for name in ("lq", "gt", "lq_hdr", "gt_hdr"):
             print(f"{name:7} {batch[name].dtype} {tuple(batch[name].shape)}")
-        sdr, hdr = unit(batch["lq"]), unit(batch["gt_hdr"])  # what a network would see: float32 in 0..1
-        print(f"a network learns {tuple(sdr.shape)} SDR -> {tuple(hdr.shape)} PQ signal in BT.2020")
+        sdr, hdr = unit(batch["lq"]), unit(batch["gt_hdr"])  # float32 in 0..1, for a network
+        print(f"input {tuple(sdr.shape)} SDR, target {tuple(hdr.shape)} PQ signal in BT.2020")
         tonemap = ToneMap("pq", peak=float(batch["tonemap"]["peak"][0]), dtype=torch.uint8)
-        apart = (tonemap(batch["gt_hdr"]).int() - batch["gt"].int()).abs().max().item()
-        print(f"gt_hdr, tone-mapped by ToneMap, is gt within {apart} code")
+        difference = (tonemap(batch["gt_hdr"]).int() - batch["gt"].int()).abs().max().item()
+        print(f"gt_hdr, tone-mapped by ToneMap, is gt within {difference} code")
 
 
 if __name__ == "__main__":

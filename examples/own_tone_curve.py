@@ -1,8 +1,8 @@
-"""A tone curve of one's own: a function of light, and nothing else of the experiment changes.
+"""Use your own tone curve: pass a function of light.
 
     python examples/own_tone_curve.py
 
-Writes own_tone_curve.png: the same crops under the recipe's curve and under this one.
+Writes own_tone_curve.png: the same crops with the curve of the recipe and with the function.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch_hdrpatches.testing import MovieSpec, write_movie
 
 
 def filmic(light: np.ndarray, peak: float) -> np.ndarray:
-    """Light relative to reference white, up to ``peak``, to 0..1: Reinhard's extended curve."""
+    """Reinhard's extended curve: light in units of reference white, up to ``peak``, to 0..1."""
     return light * (1 + light / peak**2) / (1 + light)
 
 
@@ -39,7 +39,7 @@ def main() -> None:
         print(f"mean code {means[0]:.0f} with {names[0]}, {means[1]:.0f} with {names[1]}; same crop: {same}")
     rows = [torch.cat([sample["gt"] for sample in samples], dim=2) for samples in (mobius, mine)]
     Image.fromarray(torch.cat(rows, dim=1).permute(1, 2, 0).numpy()).save("own_tone_curve.png")
-    print("look at own_tone_curve.png: mobius above, ours below")
+    print("look at own_tone_curve.png: mobius above, filmic below")
 
 
 if __name__ == "__main__":

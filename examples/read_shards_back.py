@@ -1,4 +1,4 @@
-"""Write a movie's patches into WebDataset shards, and read them back twice: with our reader, and without this package.
+"""Export patches into WebDataset shards, and read them with this package, with webdataset, and with both.
 
 python examples/read_shards_back.py
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import webdataset
+import webdataset as wds
 
 from torch_hdrpatches import HDRPatchDataset, PatchLoader, Recipe, export, read_shards
+from torch_hdrpatches.shards import decode
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
 
@@ -26,14 +27,19 @@ def main() -> None:
         tally = export(recipe, shards)
         print(f"{tally.total} samples from {tally.slots} slots; refused: {tally.reasons() or 'nothing'}")
 
-        # Ours: the same dicts as live, canonical order, resume, ranks, batches of one format.
+        # With this package: the same dicts as live, with resume, ranks, and batches of one format.
         for batch in PatchLoader(read_shards(shards), batch_size=4):
             print("read_shards:", tuple(batch["lq"].shape), tuple(batch["gt"].shape), batch["key"][0])
 
-        # Any WebDataset reader: lq is one picture, the seven frames from top to bottom.
+        # With webdataset and our decoder: the same dicts in a pipeline of webdataset.
         live = {sample["key"]: sample for sample in HDRPatchDataset(recipe)}
         tars = sorted(str(path) for path in shards.rglob("*.tar"))
-        stock = webdataset.WebDataset(tars, shardshuffle=False).decode("torchrgb8")
+        for sample in wds.WebDataset(tars, shardshuffle=False).map(decode):
+            same = bool((sample["lq"] == live[sample["key"]]["lq"]).all())
+            print("shards.decode:", tuple(sample["lq"].shape), sample["key"], "same as live:", same)
+
+        # Without this package: lq is one image, in which the seven frames are stacked from top to bottom.
+        stock = wds.WebDataset(tars, shardshuffle=False).decode("torchrgb8")
         for gt, stack, fields in stock.to_tuple("gt.png", "lq.png", "json"):
             lq = stack.unflatten(1, (7, -1)).transpose(0, 1)
             same = bool((lq == live[fields["key"]]["lq"]).all() and (gt == live[fields["key"]]["gt"]).all())

@@ -1,9 +1,9 @@
-"""Training that is killed goes on where it stopped: the rest is bit for bit what it would have been.
+"""Resume training after it was killed: the remaining batches are the same, bit for bit.
 
     python examples/resume_after_kill.py
 
-A training process saves the loader's state after every batch, as checkpoints do, and is killed with SIGKILL. Another
-goes on from its last state, with another number of workers.
+A training process saves the loader's state after every batch, and is killed with SIGKILL. A second process resumes from
+the last state, with another number of workers.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ def loader_of(recipe: Recipe, num_workers: int) -> PatchLoader:
     return PatchLoader(HDRPatchDataset(recipe), batch_size=4, num_workers=num_workers)
 
 
-def name_of(batch: Any) -> str:
+def digest(batch: Any) -> str:
     return hashlib.sha256(batch["gt"].contiguous().numpy()).hexdigest()[:8]
 
 
 def train(recipe: Recipe, checkpoint: Path) -> None:
     loader = loader_of(recipe, num_workers=1)
     for number, batch in enumerate(loader):
-        print(f"batch {number}: {name_of(batch)}", flush=True)
+        print(f"batch {number}: {digest(batch)}", flush=True)
         partial = checkpoint.with_suffix(".tmp")
         partial.write_text(json.dumps(loader.state_dict()))
-        partial.replace(checkpoint)  # a checkpoint is whole or not there
+        partial.replace(checkpoint)  # so that a checkpoint is never incomplete
         time.sleep(0.1)
 
 
@@ -43,7 +43,7 @@ def main() -> None:
         movie = write_movie(Path(folder) / "movie.mkv", MovieSpec(frames=96, numbers=False))
         formats = {"patch": {"gt": [144, 144]}}
         recipe = Recipe.of(movie, format="patch", formats=formats, sampling={"timestamps_per_movie": 48})
-        whole = [name_of(batch) for batch in loader_of(recipe, num_workers=0)]
+        whole = [digest(batch) for batch in loader_of(recipe, num_workers=0)]
 
         checkpoint = Path(folder) / "checkpoint.json"
         training = multiprocessing.get_context("spawn").Process(target=train, args=(recipe, checkpoint))
@@ -54,11 +54,11 @@ def main() -> None:
         training.join()
 
         state = json.loads(checkpoint.read_text())
-        print(f"killed; {len(json.dumps(state))} bytes of state say that {state['batches']} batches are done")
+        print(f"killed after {state['batches']} batches; the saved state has {len(json.dumps(state))} bytes")
         loader = loader_of(recipe, num_workers=2)
         loader.load_state_dict(state)
-        rest = [name_of(batch) for batch in loader]
-        print(f"the other {len(rest)}: {' '.join(rest)}")
+        rest = [digest(batch) for batch in loader]
+        print(f"the {len(rest)} remaining batches: {' '.join(rest)}")
         print("the same as without the kill:", rest == whole[state["batches"] :])
 
 

@@ -1,9 +1,11 @@
-"""Follow an export in TensorBoard: any callable that takes the tally is a progress callback.
+"""Follow an export in TensorBoard: ``progress`` is a function that gets the tally after each finished job.
 
     pip install tensorboard
     python examples/tensorboard_progress.py && tensorboard --logdir runs
 
-Makes its own movie. To export your recipe, give its path: python examples/tensorboard_progress.py recipe.toml
+The movie is made by the example. To export your own recipe, give its path:
+
+    python examples/tensorboard_progress.py recipe.toml
 """
 
 from __future__ import annotations

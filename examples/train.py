@@ -1,8 +1,8 @@
-"""Train a small network on the live stream: the loss falls within a minute on a CPU.
+"""Train a small network on samples made live from a movie: the loss falls within a minute on a CPU.
 
     python examples/train.py
 
-Makes its own movie. To train on yours, give their paths: python examples/train.py a.mkv b.mkv
+The movie is made by the example. To train on your own movies, give their paths: python examples/train.py a.mkv b.mkv
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch_hdrpatches.testing import MovieSpec, write_movie
 
 
 class SmallVSR(nn.Module):
-    """Seven low-quality frames in, the centre frame three times larger out: what it adds to plain upscaling."""
+    """Seven low-quality frames to the centre frame at three times the size: bilinear upscaling plus a residual."""
 
     def __init__(self, frames: int = 7, scale: int = 3, width: int = 24) -> None:
         super().__init__()
