@@ -1,4 +1,4 @@
-"""``hdrpatches bench`` measures what it says it measures."""
+"""``hdrpatches bench`` measures rates by number of workers, decoding, and shard codecs."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_too_few_samples_are_an_error(small):
         bench(Recipe.from_dict(small), seconds=0.1)
 
 
-def test_a_movie_that_gives_nothing_is_an_error(tmp_path):
+def test_a_broken_movie_is_an_error(tmp_path):
     (tmp_path / "broken.mkv").write_bytes(b"nothing")
     with pytest.raises(MovieError, match=r"broken\.mkv"):
         bench(Recipe.of(tmp_path / "broken.mkv"))
 
 
-def test_the_command_says_how_many_workers_to_use(small_movies):
+def test_the_command_fails_if_no_patch_fits(small_movies):
     command = [sys.executable, "-m", "torch_hdrpatches.cli", "bench", "--seconds", "0.3"]
     movies = [str(path) for path in sorted(small_movies.glob("*.mkv"))]
     refused = subprocess.run([*command, *movies], capture_output=True, text=True, check=False)

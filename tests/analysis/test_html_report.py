@@ -1,4 +1,4 @@
-"""What people look at shows what there is: the contact sheet, and the report in a real browser."""
+"""The contact sheet and the report show what an export contains; the report is checked in a real browser."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two movies, one of them with cuts and bars, one that gives nothing, two categories, two formats."""
+    """Two movies, one of them with cuts and black bars, one broken movie, two categories, two formats."""
     folder = tmp_path_factory.mktemp("report")
     bars = (30, 30, 0, 0)
     write_movie(folder / "cuts.mkv", MovieSpec(height=300, width=480, frames=96, cuts=(30, 61), bars=bars))
@@ -76,9 +76,9 @@ def test_samples_are_spread_over_categories_and_shards(exported):
     assert {sample["movie"] for sample in samples} == {"cuts", "hlg"}
 
 
-def test_metadata_are_those_of_the_samples(exported):
+def test_exported_metadata_equal_those_of_the_samples(exported):
     there = {sample["key"]: sample["crop"] for sample in read_shards(exported)}
-    assert {one["key"]: tuple(one["crop"]) for one in exported_metadata(exported, 1000)} == there
+    assert {fields["key"]: tuple(fields["crop"]) for fields in exported_metadata(exported, 1000)} == there
     assert 2 <= len(exported_metadata(exported, 4)) <= 8
 
 
@@ -110,7 +110,7 @@ def test_with_aligned_windows_a_report_shows_only_windows_that_the_stream_refuse
     assert all(window.score >= 1 for window in refused)
 
 
-def test_light_is_counted_for_every_movie(exported):
+def test_brightness_is_measured_in_every_movie(exported):
     found = {light.movie: light for light in lights(select(exported, 2, records=1000))}
     assert set(found) == {"cuts", "hlg"}
     assert found["cuts"].pixels.sum() > 4 * 240 * 480
@@ -118,16 +118,16 @@ def test_light_is_counted_for_every_movie(exported):
     assert (found["cuts"].peak_from, found["hlg"].peak_from) == ("maxcll", "assumed")
 
 
-def test_a_report_holds_everything_itself(report):
+def test_a_report_needs_no_other_file_and_no_network(report):
     page = report.read_text()
     places = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)""", page)
     assert len(places) > 30
-    assert {re.split(r"[:,#]", one or other)[0] for one, other in places} <= {"data", ""}
+    assert {re.split(r"[:,#]", attribute or url)[0] for attribute, url in places} <= {"data", ""}
     assert "<script src" not in page
     assert report.stat().st_size < 3e6
 
 
-def test_a_report_without_the_movies_still_shows_the_samples(exported, tmp_path):
+def test_a_report_shows_the_samples_even_if_the_movies_are_gone(exported, tmp_path):
     shutil.copytree(exported, tmp_path / "out")
     manifest = tmp_path / "out" / "manifest.json"
     manifest.write_text(manifest.read_text().replace(str(exported.parent), str(tmp_path / "gone")))
@@ -136,7 +136,7 @@ def test_a_report_without_the_movies_still_shows_the_samples(exported, tmp_path)
     assert "gone" in page
 
 
-def test_a_recipe_that_gives_nothing_is_an_error_that_says_why(exported):
+def test_a_recipe_without_samples_is_an_error_that_says_why(exported):
     recipe = exported.parent / "none.toml"
     recipe.write_text(
         "[categories.a]\nformats = { fullhd_1920 = 1 }\n"
@@ -170,18 +170,18 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop-light", "phone-dark"])
 def page(request: pytest.FixtureRequest, browser: Any, report: Path) -> Iterator[Page]:
-    """The report, at a width and in a colour scheme; no test leaves messages or requests behind."""
+    """The report at a width and in a colour scheme. Fails if the page logs an error or makes a request."""
     width, scheme = request.param
     opened = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    said: list[str] = []
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("request", lambda asked: None if asked.url.startswith("data:") else said.append(asked.url))
+    messages: list[str] = []
+    opened.on("console", lambda message: messages.append(message.text))
+    opened.on("pageerror", lambda error: messages.append(str(error)))
+    opened.on("request", lambda asked: None if asked.url.startswith("data:") else messages.append(asked.url))
     opened.goto(report.as_uri())
     yield opened
     opened.wait_for_timeout(100)
     opened.close()
-    assert said == [report.as_uri()]
+    assert messages == [report.as_uri()]
 
 
 def shown(page: Page) -> int:
@@ -209,7 +209,7 @@ def test_filters_show_the_cards_that_fit(page):
     assert page.locator(".refused:visible").count() > 0
 
 
-def test_a_card_tells_everything_known_and_plays_its_frames(page, exported):
+def test_a_card_lists_all_metadata_and_plays_its_frames(page, exported):
     card = page.locator(".card").first
     card.locator("summary").click()
     key = card.locator("h3").text_content()
@@ -224,7 +224,7 @@ def test_a_card_tells_everything_known_and_plays_its_frames(page, exported):
     assert card.locator(".lq").evaluate("lq => getComputedStyle(lq).animationName") == "none"
 
 
-def test_pictures_load_and_nothing_is_wider_than_the_page(page):
+def test_images_load_and_nothing_is_wider_than_the_page(page):
     page.eval_on_selector_all("img", "pictures => pictures.forEach(p => p.loading = 'eager')")
     page.wait_for_function("[...document.images].every(picture => picture.complete)")
     assert page.evaluate("[...document.images].every(picture => picture.naturalWidth > 50)")
@@ -232,7 +232,7 @@ def test_pictures_load_and_nothing_is_wider_than_the_page(page):
     assert page.locator("figure svg").count() >= 9
 
 
-def test_ink_and_paper_follow_the_scheme(page):
+def test_text_and_background_follow_the_colour_scheme(page):
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     paper, ink = (
         sum(map(int, re.findall(r"\d+", page.evaluate(f"getComputedStyle(document.body).{what}"))[:3]))

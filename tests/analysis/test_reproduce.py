@@ -1,4 +1,4 @@
-"""Any exported sample is made again from its movie, bit for bit; and if it is not, what differs is said."""
+"""Any exported sample is made again from its movie, bit for bit; differences are named."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_movies_may_have_moved(exported, tmp_path):
     assert dict(reproduce(exported / "out", keys, recipe=there)) == dict.fromkeys(keys, ())
 
 
-def test_another_movie_file_is_refused_by_name(exported):
+def test_another_movie_file_is_refused_and_named(exported):
     swapped = with_movies(recipe_of(exported / "out"), cuts=exported / "hlg.mp4", hlg=exported / "hlg.mp4")
     with pytest.raises(ExportError, match=r"movies\.cuts\.file"):
         list(reproduce(exported / "out", random_keys(exported / "out", 1), recipe=swapped))
@@ -67,7 +67,7 @@ def test_an_unknown_key_is_named(exported):
         list(reproduce(exported / "out", ["cuts-all-0-999999"]))
 
 
-def test_every_difference_is_said():
+def test_every_difference_is_named():
     pictures = {"gt": torch.zeros(3, 6, 6, dtype=torch.uint8), "lq": torch.zeros(7, 3, 2, 2, dtype=torch.uint8)}
     one = {"key": "k", "seconds": 1.0, **pictures}
     other = one | {"seconds": 2.0, "gt": pictures["gt"].clone()}

@@ -1,4 +1,4 @@
-"""No shot is in training and validation, and the audit sees it in the pictures rather than believing the recipes."""
+"""No shot is in both training and validation, and the audit proves it from the movies' frames."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_by_time_no_shot_is_in_both_and_the_audit_proves_it(film):
     assert "cut" in finding.text
 
 
-def test_by_time_the_slots_are_divided_like_the_seconds(film):
+def test_by_time_slots_are_divided_in_proportion_to_seconds(film):
     train, validation = split(recipe_of(film), share=0.3, by="time", gap=0.6)
     slots = [recipe.movies[0].timestamps or 0 for recipe in (train, validation)]
     assert 40 <= sum(slots) <= 60
@@ -76,13 +76,13 @@ def test_a_gap_without_a_cut_is_not_proof(film):
     assert "no cut" in finding.text
 
 
-def test_the_same_file_under_another_name_is_found_out(film, tmp_path):
+def test_the_same_file_under_another_name_is_recognised(film, tmp_path):
     copy = shutil.copy(film, tmp_path / "other.mkv")
     (finding,) = audit(recipe_of(film), recipe_of(copy))
     assert (finding.proved, "in both" in finding.text) == (False, True)
 
 
-def test_by_movie_every_movie_is_in_one_of_them(tmp_path):
+def test_by_movie_every_movie_is_in_one_of_the_recipes(tmp_path):
     paths = [tmp_path / f"{n}.mkv" for n in range(10)]
     for number, path in enumerate(paths):
         path.write_bytes(bytes([number]) * 100)
@@ -95,7 +95,7 @@ def test_by_movie_every_movie_is_in_one_of_them(tmp_path):
     assert [finding.text for finding in audit(train, validation)] == ["is in validation only"] * 2
 
 
-def test_what_cannot_be_divided_says_what_would_help(film, tmp_path):
+def test_a_recipe_that_cannot_be_split_says_what_would_help(film, tmp_path):
     with pytest.raises(RecipeError, match="by time"):
         split(recipe_of(film))
     still = write_movie(tmp_path / "one-shot.mkv", MovieSpec(height=96, width=160, frames=60, numbers=False))
@@ -114,7 +114,7 @@ def test_slots_stay_in_the_stretches_of_a_movie_and_so_do_retries(film):
 
 
 @pytest.mark.parametrize("stretches", [[[3.0, 1.0]], [[0.0, 2.0], [1.0, 3.0]], []])
-def test_stretches_that_cannot_be_meant_are_refused(film, stretches):
+def test_invalid_stretches_are_refused(film, stretches):
     fields = recipe_of(film).model_dump(mode="json")
     fields["movies"][0]["stretches"] = stretches
     with pytest.raises(RecipeError, match="stretches"):

@@ -1,10 +1,11 @@
-"""What a person at a terminal gets: one clear message, and the exit code that says what happened."""
+"""Commands print one clear message, and end with the documented exit code."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_a_missing_recipe_is_exit_code_2(tmp_path):
     assert (asked.returncode, "none.toml" in asked.stderr) == (2, True)
 
 
-def test_probe_says_what_a_movie_is_and_refuses_what_is_none(movies, tmp_path):
+def test_probe_lists_usable_and_refused_movies(movies, tmp_path):
     (tmp_path / "bad.mkv").write_bytes(b"nothing")
     probed = hdrpatches("probe", movies / "pq.mkv", tmp_path / "bad.mkv")
     assert probed.returncode == 3
@@ -100,7 +101,7 @@ def test_probe_says_what_a_movie_is_and_refuses_what_is_none(movies, tmp_path):
     assert "Traceback" not in probed.stdout + probed.stderr
 
 
-def test_probe_tells_programs_what_is_usable_with_an_assumption(tmp_path):
+def test_probe_as_json_tells_what_is_usable_with_an_assumption(tmp_path):
     unknown = ColorTags("unknown", "unknown", "unknown", "tv")
     write_movie(tmp_path / "untagged.mkv", MovieSpec(height=96, width=128, frames=9, tags=unknown))
     write_movie(tmp_path / "tagged.mkv", MovieSpec(height=96, width=128, frames=9))
@@ -108,7 +109,7 @@ def test_probe_tells_programs_what_is_usable_with_an_assumption(tmp_path):
     write_movie(tmp_path / "constant.mkv", MovieSpec(height=96, width=128, frames=9, tags=constant))
     probed = hdrpatches("probe", "--json", *sorted(tmp_path.iterdir()))
     found = json.loads(probed.stdout)
-    assert [one["status"] for one in found] == ["refused", "usable", "usable with assume"]
+    assert [verdict["status"] for verdict in found] == ["refused", "usable", "usable with assume"]
     assert "BT.2020 constant luminance" in found[0]["verdict"]
     assert found[1]["facts"]["tags"]["transfer"] == "pq"
     assert 'assume = { transfer = "pq"' in found[2]["remedy"]
@@ -119,3 +120,8 @@ def test_preview_draws_a_contact_sheet_of_a_recipe(recipe_file, tmp_path):
     assert drawn.returncode == 0, drawn.stderr
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert min(sheet.size) > 500
+
+
+def test_the_version_is_printed():
+    asked = hdrpatches("--version")
+    assert (asked.returncode, asked.stdout.strip()) == (0, f"torch_hdrpatches {version('torch_hdrpatches')}")

@@ -1,4 +1,4 @@
-"""An export says how far it is: live at a terminal, in lines without one, as JSON for programs, to any callable."""
+"""The progress of an export: live at a terminal, as lines without one, as JSON lines, and for any callable."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def resolved(recipe: dict[str, Any]) -> Recipe:
 
 def watched_export(recipe: Recipe, out: Path, workers: int = 1) -> list[Progress]:
     seen: list[Progress] = []
-    following = ProgressTracker(recipe, Tally(), [seen.append])
+    tracker = ProgressTracker(recipe, Tally(), [seen.append])
     engine = processes(workers) if workers > 1 else serial
-    export(recipe, out, executor=following.around(engine), progress=following.committed)
+    export(recipe, out, executor=tracker.around(engine), progress=tracker.committed)
     return seen
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_job_starts_finishes_and_is_committed(resolved, tmp_path, workers):
     seen = watched_export(resolved, tmp_path / "out", workers)
-    events = [one.event for one in seen]
+    events = [progress.event for progress in seen]
     assert events.count("start") == events.count("finish") > 2
     assert "commit" in events
-    assert any("pq" in one.movies for one in seen)
+    assert any("pq" in progress.movies for progress in seen)
     assert seen[-1].movies == ()
-    samples = [sum(category.samples for category in one.categories) for one in seen]
+    samples = [sum(category.samples for category in progress.categories) for progress in seen]
     assert samples == sorted(samples)
     assert samples[-1] > 20
 
 
-def test_jobs_that_wait_for_a_slower_one_are_said_to(resolved):
-    following = ProgressTracker(resolved, Tally(), [])
+def test_jobs_that_wait_for_an_earlier_job_are_counted(resolved):
+    tracker = ProgressTracker(resolved, Tally(), [])
 
     def out_of_order(work: Any, jobs: Any) -> Iterator[tuple[Job, None]]:
         first, *others = jobs
@@ -60,33 +60,35 @@ def test_jobs_that_wait_for_a_slower_one_are_said_to(resolved):
 
     seen = []
     jobs = [Job(index, 0, range(1), ("master",)) for index in range(3)]
-    for _ in following.around(out_of_order)(len, jobs):
-        seen.append(following.now("").waiting)
+    for _ in tracker.around(out_of_order)(len, jobs):
+        seen.append(tracker.now("").waiting)
     assert seen == [1, 2, 0]
 
 
-def test_what_is_expected_is_the_target_or_an_epoch(resolved, tmp_path):
-    expected = {one.name: one.expected for one in watched_export(resolved, tmp_path / "out")[0].categories}
+def test_expected_samples_are_the_target_or_an_epoch(resolved, tmp_path):
+    expected = {
+        category.name: category.expected for category in watched_export(resolved, tmp_path / "out")[0].categories
+    }
     assert expected == {"master": 17, "space": 3, "toon": 8}
 
 
-def test_remaining_time_is_what_is_left_by_the_rate_so_far():
+def test_remaining_time_follows_from_the_rate_so_far():
     assert CategoryProgress("a", 30, 90, 2.0).seconds_left == 30
     assert CategoryProgress("a", 90, 90, 0.0).seconds_left == 0
     assert math.isinf(CategoryProgress("a", 0, 90, 0.0).seconds_left)
 
 
-def test_an_export_that_goes_on_does_not_count_what_was_there_as_its_own_speed(resolved):
+def test_the_rate_of_a_resumed_export_does_not_count_earlier_samples(resolved):
     before = Tally()
     before.samples["master", "square", "pq"] = 10
     (master, *_) = ProgressTracker(resolved, before, []).now("begin").categories
     assert (master.samples, master.per_second) == (10, 0.0)
 
 
-def test_json_lines_are_events_that_programs_can_read(resolved, tmp_path):
+def test_json_lines_are_one_event_each(resolved, tmp_path):
     file = io.StringIO()
-    following = ProgressTracker(resolved, Tally(), [json_lines(file)])
-    export(resolved, tmp_path / "out", executor=following.around(serial), progress=following.committed)
+    tracker = ProgressTracker(resolved, Tally(), [json_lines(file)])
+    export(resolved, tmp_path / "out", executor=tracker.around(serial), progress=tracker.committed)
     events = [json.loads(text) for text in file.getvalue().splitlines()]
     assert {"start", "finish", "commit"} == {event["event"] for event in events}
     assert all(event.keys() == events[0].keys() for event in events)
@@ -94,7 +96,7 @@ def test_json_lines_are_events_that_programs_can_read(resolved, tmp_path):
     assert [event["seconds"] for event in events] == sorted(event["seconds"] for event in events)
 
 
-def test_one_line_says_everything():
+def test_progress_as_one_line_and_as_bars():
     tally = Tally()
     tally.rejects["pq", "cut"] = 4
     categories = (CategoryProgress("master", 30, 90, 2.0), CategoryProgress("space", 5, 5, 0.5))
@@ -108,7 +110,7 @@ def test_one_line_says_everything():
     assert all(part in text for part in ("master", "30 of 90", "2.0/s", "30 s left", "reading pq", "refused 4 cut"))
 
 
-def test_a_watcher_sees_the_beginning_and_the_end(resolved, tmp_path, capsys):
+def test_a_watcher_is_called_at_the_beginning_and_the_end(resolved, tmp_path, capsys):
     seen: list[str] = []
     with watching(resolved, Tally(), lambda progress: seen.append(progress.event), log_json=tmp_path / "log") as found:
         found.committed(Tally())
@@ -137,18 +139,18 @@ def test_without_a_terminal_progress_is_plain_lines_beside_the_tally(resolved, t
     assert "samples/s" not in done.stdout
 
 
-def test_at_a_terminal_progress_is_drawn_anew_in_place(resolved, tmp_path):
+def test_at_a_terminal_progress_is_redrawn_in_place(resolved, tmp_path):
     parent, child = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
     with subprocess.Popen(command(resolved, tmp_path), stdout=subprocess.DEVNULL, stderr=child, env=environment) as run:
         os.close(child)
-        said = b""
+        printed = b""
         while True:
             try:
-                said += os.read(parent, 65536)
+                printed += os.read(parent, 65536)
             except OSError:  # the other end is closed
                 break
     os.close(parent)
     assert run.returncode == 0
-    assert b"of 17" in said
-    assert b"\x1b[2K" in said
+    assert b"of 17" in printed
+    assert b"\x1b[2K" in printed

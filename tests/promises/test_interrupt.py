@@ -40,7 +40,7 @@ def test_ctrl_c_ends_within_ten_seconds_and_says_how_to_go_on(three, tmp_path, w
     assert time.monotonic() - start < 10
     assert exporting.returncode == 130
     assert "Traceback" not in errors
-    assert errors.strip().splitlines()[-1] == "interrupted; the same export command goes on where this one stopped"
+    assert errors.strip().splitlines()[-1] == "interrupted; run the same export command again to resume"
     check_finished_files(out)
     assert times > 1 or not list(out.rglob(".*.tmp"))
     export(three, out, workers=2)

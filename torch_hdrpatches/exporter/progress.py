@@ -96,7 +96,7 @@ class ProgressTracker:
         self.running: dict[int, tuple[str, ...]] = {}
         """Job to the movies that it reads."""
         self.done: set[int] = set()
-        """Jobs that are finished and not committed."""
+        """Finished jobs."""
 
     def around(self, executor: Executor[Job, Any]) -> Executor[Job, Any]:
         """An executor that does the same, and reports the start and end of jobs."""
@@ -134,9 +134,11 @@ class ProgressTracker:
             CategoryProgress(name, samples[name], expected, made[name] / seconds if seconds else 0.0)
             for name, expected in self.expected.items()
         )
-        movies = tuple(sorted({movie for movies in self.running.values() for movie in movies}))
-        self.done = {index for index in self.done if index > min(self.running, default=index)}
-        return Progress(seconds, self.tally, categories, movies, len(self.done), event)
+        running, done = dict(self.running), set(self.done)  # copies, as a display asks from a thread of its own
+        movies = tuple(sorted({movie for movies in running.values() for movie in movies}))
+        earliest = min(running, default=math.inf)
+        waiting = sum(index > earliest for index in done)
+        return Progress(seconds, self.tally, categories, movies, waiting, event)
 
 
 @contextmanager
