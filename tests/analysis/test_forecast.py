@@ -140,4 +140,4 @@ def test_the_command_prints_text_or_json(recipe, tmp_path):
 
 def test_the_forecast_of_a_small_recipe_is_the_same_every_time(recipe):
     first, second = (forecast(PatchStream(recipe), seconds=60.0) for _ in range(2))
-    assert one.categories == other.categories
+    assert first.categories == second.categories
