@@ -74,8 +74,8 @@ def starter(places: Iterable[str | Path], folder: str | Path = ".") -> Starter:
 def _too_little(facts: Facts) -> str:
     if min(facts.active.height, facts.active.width) < SMALLEST:
         return f"its picture area of {facts.active.width}x{facts.active.height} is too small for patches"
-    if 0 < facts.duration * facts.fps < FRAMES - 0.5:
-        return f"has {facts.duration * facts.fps:.0f} frames, a window has {FRAMES}"
+    if 0 < facts.frame_count < FRAMES - 0.5:
+        return f"has {facts.frame_count:.0f} frames, a window has {FRAMES}"
     return ""
 
 
@@ -120,7 +120,7 @@ def _text(used: Mapping[str, Facts], categories: Mapping[str, str], refused: Map
         )
     names = _unique_names(used)
     for index, (path, facts) in enumerate(used.items()):
-        slots = max(8, round(facts.duration * facts.fps / FRAMES_PER_SLOT))
+        slots = max(8, round(facts.frame_count / FRAMES_PER_SLOT))
         fields["movies"].append(
             {
                 "path": os.path.relpath(path, folder),
@@ -170,6 +170,6 @@ def _described(facts: Facts) -> Iterator[str]:
     light = f", MaxCLL {facts.max_cll:g} cd/m2" if facts.max_cll else ""
     size = f"{facts.width}x{facts.height}, {facts.duration:.1f} s"
     yield f"{size}, {facts.bits} bit {tags.transfer} {tags.primaries}{light}"
-    if (active.height, active.width) != (facts.height, facts.width):
+    if facts.has_bars:
         yield f"has black bars: the picture area is {active.width}x{active.height}"
     yield from facts.warnings
