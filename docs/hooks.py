@@ -1,4 +1,4 @@
-"""Builds the navigation from the pages that exist, and the recipe reference from the settings themselves."""
+"""MkDocs hooks: the navigation, and the reference of recipe settings, which is generated from the code."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ MEASURED = Path(__file__).parent.parent / "benchmarks" / "results" / "results.md
 
 
 def on_config(config: Any) -> Any:
-    """Give the pages that are there their order; pages that nobody ordered come last."""
+    """Set the navigation: the pages of ``NAVIGATION`` in this order, then all other pages."""
     pages = {path.name for path in Path(config["docs_dir"]).glob("*.md")}
     ordered = {title: page for title, page in NAVIGATION.items() if page in pages}
     more = {page.removesuffix(".md").capitalize(): page for page in sorted(pages - set(NAVIGATION.values()))}
@@ -67,7 +67,7 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the recipe reference and the benchmark's results where a page asks for them."""
+    """Replace the comments ``REFERENCE`` and ``RESULTS`` of a page by the recipe reference and the results."""
     if RESULTS in markdown:
         _, _, results = MEASURED.read_text(encoding="utf-8").partition("\n")  # without its title
         markdown = markdown.replace(RESULTS, results.replace("\n## ", "\n### "))
@@ -75,7 +75,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def recipe_reference() -> str:
-    """Every section of a recipe as a table of its settings."""
+    """All sections of a recipe, each as a table of its settings."""
     parts = ["## Top level\n", _table({"seed": Recipe.model_fields["seed"]})]
     for title, section in SECTIONS.items():
         parts += [f"## `{title}`\n", f"{(section.__doc__ or '').strip()}\n", _table(section.model_fields)]
@@ -85,16 +85,15 @@ def recipe_reference() -> str:
 
 
 def _table(fields: dict[str, FieldInfo]) -> str:
-    rows = ["| setting | what it may be | when absent | meaning |", "|---|---|---|---|"]
+    rows = ["| setting | type and limits | default | meaning |", "|---|---|---|---|"]
     for name, field in fields.items():
         meaning = (field.description or "The seed of all random numbers.").replace("``", "`").replace("\n", " ")
-        rows.append(
-            f"| `{name}`{{ .setting }} | {_kind(field)} | {_default(field)} | {meaning.replace('|', chr(92) + '|')} |"
-        )
+        meaning = meaning.replace("|", r"\|")
+        rows.append(f"| `{name}`{{ .setting }} | {_type_and_limits(field)} | {_default(field)} | {meaning} |")
     return "\n".join(rows) + "\n"
 
 
-def _kind(field: FieldInfo) -> str:
+def _type_and_limits(field: FieldInfo) -> str:
     limits = ", ".join(_limit(limit) for limit in field.metadata if isinstance(limit, BaseMetadata))
     return _type(field.annotation) + (f", {limits}" if limits else "")
 
@@ -106,22 +105,22 @@ def _limit(limit: BaseMetadata) -> str:
     )
 
 
-def _type(kind: Any) -> str:
-    origin, arguments = get_origin(kind), get_args(kind)
+def _type(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return ", ".join(f'`"{value}"`' for value in arguments)
     if origin is types.UnionType or str(origin) == "typing.Union":
-        return " or ".join(_type(one) for one in arguments if one is not type(None))
+        return " or ".join(_type(option) for option in arguments if option is not type(None))
     if origin is tuple and arguments[-1] is Ellipsis:
         return f"list of {_type(arguments[0])}"
     if origin is tuple:
-        return "[" + ", ".join(_type(one) for one in arguments) + "]"
+        return "[" + ", ".join(_type(item) for item in arguments) + "]"
     if origin is dict:
         return f"table of {_type(arguments[1])}"
     if origin is not None and arguments:  # Annotated
         return _type(arguments[0])
     plain = {int: "integer", float: "number", str: "text", bool: "true or false"}
-    return plain.get(kind, f"`{getattr(kind, '__name__', kind)}`")
+    return plain.get(annotation, f"`{getattr(annotation, '__name__', annotation)}`")
 
 
 def _default(field: FieldInfo) -> str:
