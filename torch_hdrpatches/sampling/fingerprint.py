@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..recipe.recipe import Recipe
-from ..storage.range_file import opened, stamp_of
+from ..storage.range_file import open_file, version_of
 from ..storage.remote import is_url
 from .sample import SampleOptions, name_of
 
@@ -31,6 +31,12 @@ def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
 def differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """The keys whose values differ between two identities, sorted."""
     return sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+
+
+def describe_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """The differing keys with both values, at most five: ``seed (0 -> 7), output ('sdr' -> 'hdr') and 2 more``."""
+    named = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
+    return named + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
 
 
 def digests(identity: Mapping[str, Any]) -> dict[str, str]:
@@ -56,10 +62,10 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def _file(path: str) -> dict[str, Any]:
-    with opened(path) as file:
+    with open_file(path) as file:
         head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
     if is_url(path):
-        size, mark = stamp_of(path)
+        size, mark = version_of(path)
         return {"size": size, "mark": mark, "head": head}
     stat = Path(path).stat()
     return {"size": stat.st_size, "mtime": stat.st_mtime_ns, "head": head}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from copy import copy
-from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 from ..errors import MovieError
-from ..frames import Plane
 from ..probe.facts_cache import known_facts
 from ..probe.movie_facts import open_movie
 from ..recipe.recipe import Recipe
 from ..video.facts import Facts
-from ..video.movie import MovieReader, decoder_threads
+from ..video.movie import decoder_threads
 from .cutter import Cutter
 from .plan import Plan, Run
 from .sample import SampleOptions, with_defaults
@@ -58,8 +56,10 @@ class PatchStream:
         """
         due = run.first
         try:
-            movie, cutter = self._open(run)
-            with movie:
+            cutter = self._cutter(run)
+            with open_movie(
+                run.movie.path, assume=run.movie.assume, facts=cutter.facts, threads=decoder_threads()
+            ) as movie:
                 for outcome in Sweep(self.recipe, movie, cutter, epoch, categories).outcomes(run):
                     due = outcome.slot + 1
                     yield outcome
@@ -75,41 +75,17 @@ class PatchStream:
             LookupError: if the recipe has no such movie.
             MovieError: if the movie cannot be used.
         """
-        run = self.plan.run_of(movie, 0)
-        if movie not in self._cutters:
-            self._open(run)[0].close()
-        known = self._cutters[movie]
-        if isinstance(known, MovieError):
-            raise known
-        return known.facts
+        return self._cutter(self.plan.run_of(movie, 0)).facts
 
-    def picture(self, movie: str, seconds: float) -> Plane:
-        """uint8 (H, W, 3): the whole frame nearest to ``seconds`` at the working size, tone-mapped, upright.
-
-        Raises:
-            LookupError: if the recipe has no such movie.
-            MovieError, WindowError: if the frame cannot be decoded.
-        """
-        reader, cutter = self._open(self.plan.run_of(movie, 0))
-        with reader:
-            return cutter.whole(reader.window(seconds, 1))
-
-    def _open(self, run: Run) -> tuple[MovieReader, Cutter]:
-        opened = partial(open_movie, run.movie.path, assume=run.movie.assume, threads=decoder_threads())
-        known = self._cutters.get(run.name)
+    def _cutter(self, run: Run) -> Cutter:
+        """What is decided once per movie; a movie that cannot be used is not probed again."""
+        if run.name not in self._cutters:
+            try:
+                facts = known_facts(run.movie.path, run.movie.assume)
+                self._cutters[run.name] = Cutter(self.recipe, facts, self.options)
+            except MovieError as failure:
+                self._cutters[run.name] = copy(failure)
+        known = self._cutters[run.name]
         if isinstance(known, MovieError):
             raise copy(known)
-        if known:
-            return opened(facts=known.facts), known
-        try:
-            movie = opened(facts=known_facts(run.movie.path, run.movie.assume))
-            try:
-                cutter = Cutter(self.recipe, movie.facts, self.options)
-            except MovieError:
-                movie.close()
-                raise
-        except MovieError as failure:
-            self._cutters[run.name] = copy(failure)
-            raise
-        self._cutters[run.name] = cutter
-        return movie, cutter
+        return known
