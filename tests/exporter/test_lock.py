@@ -15,7 +15,7 @@ from tests.helpers.exports import check_finished_files, differing, tree
 from torch_hdrpatches import export, read_shards
 from torch_hdrpatches.errors import ExportError
 from torch_hdrpatches.exporter import Part, export_part
-from torch_hdrpatches.exporter.lock import LOCK, held
+from torch_hdrpatches.exporter.lock import LOCK, exclusive
 from torch_hdrpatches.shards.manifest import FORMAT_VERSION
 from torch_hdrpatches.storage.folder import Folder
 
@@ -58,10 +58,10 @@ def test_two_exports_at_once_are_refused_and_the_first_is_not_harmed(three, tmp_
 
 HOLDING = """
 import sys, time
-from torch_hdrpatches.exporter.lock import held
+from torch_hdrpatches.exporter.lock import exclusive
 from torch_hdrpatches.storage.folder import Folder
-with held(Folder.of(sys.argv[1])):
-    print("held", flush=True)
+with exclusive(Folder.of(sys.argv[1])):
+    print("exclusive", flush=True)
     time.sleep(100)
 """
 
@@ -69,7 +69,7 @@ with held(Folder.of(sys.argv[1])):
 def test_a_lock_dies_with_its_process(three, tmp_path, three_whole):
     other = subprocess.Popen([sys.executable, "-c", HOLDING, str(tmp_path / "out")], stdout=subprocess.PIPE)
     assert other.stdout is not None
-    assert other.stdout.readline() == b"held\n"
+    assert other.stdout.readline() == b"exclusive\n"
     with pytest.raises(ExportError, match=f"process {other.pid} on"):
         export(three, tmp_path / "out")
     other.kill()
@@ -85,7 +85,7 @@ def test_many_who_want_a_folder_get_it_one_at_a_time(tmp_path):
     def wanting():
         while len(turns) < 300:
             try:
-                with held(folder):
+                with exclusive(folder):
                     inside.append(1)
                     most.append(len(inside))
                     turns.append(1)
@@ -239,7 +239,7 @@ def test_a_trial_with_a_limit_can_be_extended_to_the_whole(three, tmp_path):
     ("change", "words"),
     [
         (lambda recipe: recipe["categories"]["two"].update(target=49), r"two\.target is 49, but there are 50 already"),
-        (lambda recipe: recipe["categories"]["two"].pop("target"), r"two\.target cannot be taken away"),
+        (lambda recipe: recipe["categories"]["two"].pop("target"), r"two\.target cannot be removed"),
         (lambda recipe: recipe.update(seed=1), r"seed.*only targets can be extended"),
         (lambda recipe: recipe["movies"].append(recipe["movies"][0] | {"name": "new"}), r"movies.*new movies too"),
     ],

@@ -11,7 +11,7 @@ from tests.helpers.exports import differing, tree
 from torch_hdrpatches import export
 from torch_hdrpatches.errors import ExportError, RecipeError
 from torch_hdrpatches.exporter import Part, export_part, finish_parts
-from torch_hdrpatches.exporter.lock import held, shared
+from torch_hdrpatches.exporter.lock import exclusive, shared
 from torch_hdrpatches.storage.folder import Folder
 
 
@@ -62,7 +62,7 @@ def test_finish_says_that_another_epoch_is_wanted(three, tmp_path):
     for path in (tmp_path / ".work").glob("job-*.json"):
         if json.loads(path.read_text())["epoch"] > 0:
             path.unlink()
-    with pytest.raises(ExportError, match=r"epoch 1 is wanted \(.*three has \d+ of 30\); run all parts again"):
+    with pytest.raises(ExportError, match=r"epoch 1 is needed \(.*three has \d+ of 30\); run all parts again"):
         finish_parts(three, tmp_path)
 
 
@@ -87,7 +87,7 @@ def test_parts_work_beside_each_other_but_not_beside_themselves_or_an_export(thr
             export(three, tmp_path)
         with pytest.raises(ExportError, match="another export is at work here"):
             finish_parts(three, tmp_path)
-    with held(folder), pytest.raises(ExportError, match="another export is at work here"):
+    with exclusive(folder), pytest.raises(ExportError, match="another export is at work here"):
         export_part(three, tmp_path, Part(0, 3))
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from torch_hdrpatches.errors import WorkerDiedError
 from torch_hdrpatches.exporter import processes, serial
-from torch_hdrpatches.exporter.processes import alive
+from torch_hdrpatches.exporter.processes import heartbeat
 
 
 def squared(number: int) -> int:
@@ -24,7 +24,7 @@ def squared(number: int) -> int:
 
 def dying(folder: Path, times: int, kill: Callable[[], None], number: int) -> int:
     """As ``squared``, but the process dies at 3, this many times."""
-    alive(f"movie {number}")
+    heartbeat(f"movie {number}")
     if number == 3:
         for attempt in range(times):
             mark = folder / str(attempt)
@@ -82,7 +82,7 @@ def test_no_more_items_are_drawn_than_can_be_worked_on():
 @pytest.mark.parametrize("kill", [killed, hanging, leaving])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_process_that_dies_or_hangs_is_replaced_and_its_item_done_again(tmp_path, workers, kill):
-    given = processes(workers, patience=5)(partial(dying, tmp_path, 2, kill), range(6))
+    given = processes(workers, timeout=5)(partial(dying, tmp_path, 2, kill), range(6))
     assert sorted(given) == [(number, number * number) for number in range(6)]
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -90,7 +90,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_its_item_done_again(tmp_pa
 def test_an_item_that_costs_too_many_processes_is_named_and_the_others_are_done(tmp_path):
     given = []
     working = processes(2)(partial(dying, tmp_path, 9, killed), range(8))
-    with pytest.raises(WorkerDiedError, match=r"^3, at movie 3 could not be made: .*SIGKILL.*the next.*the next"):
+    with pytest.raises(WorkerDiedError, match=r"^3, at movie 3 could not be made: .*SIGKILL.*then.*then"):
         given += (item for item, _ in working)
     assert sorted(given) == [0, 1, 2, 4, 5, 6, 7]
     assert len(list(tmp_path.iterdir())) == 3

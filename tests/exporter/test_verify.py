@@ -99,7 +99,7 @@ def test_damage_is_found_by_file_and_made_good(out, original, name, damage):
 def test_a_whole_export_is_well_wherever_it_lies_and_whoever_reads_it(original):
     assert verify(original) == verify(str(original), executor=processes(2)) == []
     memory = Folder.of("memory://verified")
-    for name in Folder.of(original).everything():
+    for name in Folder.of(original).all_files():
         with memory.whole_file(name) as file:
             file.write((original / name).read_bytes())
     assert verify(memory) == []

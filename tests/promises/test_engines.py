@@ -18,7 +18,7 @@ from tests.helpers.exports import differing, tree
 from torch_hdrpatches import export
 from torch_hdrpatches.errors import MissingExtraError, WorkerDiedError
 from torch_hdrpatches.exporter import Part, export_part, finish_parts, on_ray, processes
-from torch_hdrpatches.exporter.processes import ATTEMPTS
+from torch_hdrpatches.exporter.retries import ATTEMPTS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::ResourceWarning"),  # Ray's own
@@ -100,7 +100,7 @@ def test_a_task_that_kills_its_workers_is_left_out_and_the_others_are_done(clust
 
     done = on_ray(2)(work, range(4))
     assert {next(done) for _ in range(3)} == {(0, 0), (2, 4), (3, 6)}
-    with pytest.raises(WorkerDiedError, match=r"1 could not be made: WorkerCrashedError, then"):
+    with pytest.raises(WorkerDiedError, match=r"1 could not be made: its worker ended with WorkerCrashedError, then"):
         next(done)
     assert len(list(tmp_path.iterdir())) == ATTEMPTS
 

@@ -10,14 +10,11 @@ from typing import Unpack
 
 import torch
 
-from ..errors import ExportError
 from ..recipe.recipe import Recipe
-from ..sampling.fingerprint import describe_differences, differing, identity_of
 from ..sampling.sample import Sample, SampleOptions
-from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
 from ..shards.browse import all_keys, find_samples
-from ..shards.manifest import manifest_of, recipe_of
+from ..shards.manifest import manifest_of, stream_of
 from ..storage.folder import Location
 
 
@@ -40,15 +37,8 @@ def reproduce(
         ShardError: if the folder is not an export, or has no sample with one of the keys.
         ExportError: if the export was made from another recipe, other movie files or with other callables.
     """
-    own_recipe, manifest = recipe_of(folder), manifest_of(folder)
-    found = manifest["identity"]
-    made_with: SampleOptions = {**options, "output": found["output"], "gt": found["gt"]}
-    stream = PatchStream(recipe or own_recipe, **made_with)
-    wanted = identity_of(stream.recipe, stream.options)
-    if keys_that_differ := [key for key in differing(found, wanted) if key != "format_version"]:
-        what = describe_differences(found, wanted, keys_that_differ)
-        raise ExportError(f"{folder} was exported with other settings, so its samples cannot be reproduced: {what}")
-    hints = _other_versions(manifest["versions"])
+    stream = stream_of(folder, recipe, **options)
+    hints = _other_versions(manifest_of(folder)["versions"])
     outcomes: dict[tuple[str, int, int], Outcome] = {}
     for key, sample in find_samples(folder, keys).items():
         address = movie, epoch, slot = sample["movie"], sample["epoch"], sample["slot"]

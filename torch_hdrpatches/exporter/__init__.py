@@ -1,15 +1,16 @@
-"""Shards that survive crashes: jobs made by any engine, committed in order.
+"""Exports a recipe into shards, by any number of processes, so that an export that was killed can be resumed.
 
 ``export``    ``export``: from a recipe to a finished folder
-``parts``     the same by job arrays: every n-th job, then put together
-``job``       one job: runs of slots to shards that wait in ``.work``
-``commit``    finished jobs in order: targets, sidecars
-``lock``      one export at a time in a folder, and always the same one
-``processes`` engines on this machine: serial, or a pool of processes
-``ray``       the same on a Ray cluster
+``parts``     the same for job arrays: every n-th job, then all committed
+``job``       one job: some runs of an epoch, exported into shards in the work folder
+``commit``    finished jobs in order: cuts at targets, final names, sidecars
+``lock``      one export at a time in a folder, and always the same export
+``processes`` executors on this machine: serial, or a pool of processes
+``ray``       the executor for Ray clusters
+``retries``   which items are tried again after a worker died, for both
 ``verify``    every file, record and count of an exported folder checked
-``repair``    bad shards made again
-``progress``  how far an export is, for watchers and as JSON lines
+``repair``    damaged shards exported again
+``progress``  rate and remaining time, for watchers and as JSON lines
 """
 
 from .export import export

@@ -1,8 +1,8 @@
-"""The stream as shards on disk: jobs are made aside by any engine, then put in place in their order.
+"""Exports the stream of a recipe: any executor does the jobs, which are then committed in their order.
 
-A job writes its shards below ``OUT/.work``. The committer takes finished jobs in their order, cuts the shard in which a
-category reaches its target, moves each into place and writes its sidecar; the manifest comes last. Every step can be
-done again after a crash, and a shard that has its sidecar is never written again.
+A job writes its shards into ``OUT/.work``. The committer takes finished jobs in order, cuts the shard in which a
+category reaches its target, moves each shard to its final name and writes its sidecar; the manifest comes last. Every
+step can be repeated after a crash, and a shard that has a sidecar is never written again.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
 from ..shards import manifest
-from ..storage.disk_errors import explained
+from ..storage.disk_errors import as_export_error
 from ..storage.folder import Folder, Location
 from .commit import Committer
-from .job import Job, work
-from .lock import begin, held, is_finished
+from .job import Job, JobRecord, work
+from .lock import begin, exclusive, is_finished
 from .processes import Executor, on_this_machine
 
 AHEAD = 1000
-"""Jobs that may be done before an earlier one is: they wait aside."""
+"""How many jobs may be begun before an earlier one is committed."""
 
 
 def export(
     recipe: str | Path | Mapping[str, Any] | Recipe,
     out: Location,
     *,
-    executor: Executor[Job, None] | None = None,
+    executor: Executor[Job, JobRecord] | None = None,
     workers: int = 1,
     limit: int | None = None,
     extend: bool = False,
@@ -49,20 +49,20 @@ def export(
         recipe: a path, a mapping or a ``Recipe``.
         out: the folder that gets ``<category>/<category>-000000.tar`` and ``manifest.json``: a path, or a URL that
             fsspec writes to, e.g. ``s3://bucket/folder``.
-        executor: from ``executors``; ``serial`` or ``processes(workers)`` when absent.
-        workers: processes when no executor is given.
+        executor: ``serial``, ``processes(n)`` or ``on_ray(n)``; by default chosen by ``workers``.
+        workers: processes, if no executor is given.
         limit: at most this many samples per category.
-        extend: whether targets may be higher than those that the folder was exported with; what is there stays.
-        progress: called with the tally of what is committed, after each job.
+        extend: whether targets may be higher than those that the folder was exported with; its shards are kept.
+        progress: called with the tally of what is committed, after each commit.
         **options: see ``SampleOptions``.
 
     Returns:
         The tally of the whole folder.
 
     Raises:
-        RecipeError: if the recipe cannot mean anything.
-        ExportError: if the folder holds the export of another recipe, another export is at work in it, a target
-            cannot be met, or the disk is full or refuses to be written.
+        RecipeError: if the recipe is invalid.
+        ExportError: if the folder belongs to another export, another process is exporting into it, a target cannot be
+            met, or the disk is full or cannot be written.
         WorkerDiedError: if processes died at one job again and again.
         NoSamplesError: if nothing could be exported.
     """
@@ -71,15 +71,15 @@ def export(
     if is_finished(folder, stream):
         return manifest.tally_of(folder)
     engine = executor or on_this_machine(workers)
-    with explained(folder), held(folder):
+    with as_export_error(folder), exclusive(folder):
         committer = Committer(folder, stream, begin(folder, stream, extend=extend))
         committer.advance()
         while committer.wanted(committer.epoch):
             first = committer.next
             near = takewhile(lambda job: job.index < committer.next + AHEAD, committer.jobs())
-            with closing(engine(partial(work, stream, folder), near)) as done:
-                for _ in done:
-                    if committer.advance() and progress:
+            with closing(engine(partial(work, stream, folder), near)) as results:
+                for job, record in results:
+                    if committer.done(job, record) and progress:
                         progress(deepcopy(committer.tally))
             if committer.next == first:
                 raise ExportError(f"{folder}: the executor did not do job {first}")
@@ -88,13 +88,13 @@ def export(
 
 
 def complete(folder: Folder, stream: PatchStream, committer: Committer) -> None:
-    """Write the manifest of a folder in which nothing is wanted any more.
+    """Write the manifest of a folder in which nothing is missing.
 
     Raises:
-        NoSamplesError: if it would be one of nothing.
-        ExportError: if a movie is not any more what it was when the export began.
+        NoSamplesError: if there are no samples.
+        ExportError: if a movie file has changed since the export began.
     """
-    begin(folder, stream)  # again: refuses a movie that changed meanwhile, which the manifest must not vouch for
+    begin(folder, stream)  # again, so that the manifest is not written if a movie has changed
     if not committer.tally.total:
         raise NoSamplesError(f"{folder}: nothing could be exported: {committer.tally.explain()}")
     manifest.finish(folder, stream, -(-committer.next // committer.per_epoch), committer.milestones)
@@ -102,7 +102,7 @@ def complete(folder: Folder, stream: PatchStream, committer: Committer) -> None:
 
 
 def limited(recipe: Recipe, limit: int | None) -> Recipe:
-    """The same recipe with no target above a limit."""
+    """The same recipe with no target above ``limit``."""
     if limit is None:
         return recipe
     categories = {

@@ -1,19 +1,20 @@
-"""One job of an export: some runs of an epoch, made into one shard per category, aside."""
+"""One job of an export: some runs of an epoch, exported into one shard per category in the work folder."""
 
 from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Any, TypedDict
 
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
-from ..shards.manifest import WORK
-from ..shards.record import Contents, ShardWriter
+from ..shards.manifest import WORK, tally_of_shard
+from ..shards.record import Contents, ShardWriter, counts_of
 from ..storage.folder import Folder
-from .processes import alive
+from .processes import heartbeat
 
-NOTHING = Contents(samples=0, bytes=0, sha256="", md5="", counts=[], first_key="", last_key="", suffixes=[], records=[])
+EMPTY = Contents(samples=0, bytes=0, sha256="", md5="", counts=[], first_key="", last_key="", suffixes=[], records=[])
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +30,62 @@ class Job:
         return f"job {self.index}"
 
 
-def work(stream: PatchStream, folder: Folder, job: Job) -> None:
-    """Make a job's shards aside, and last the record that says they are whole."""
+class JobRecord(TypedDict):
+    """The result of a job. It is also written into the work folder, for an export that resumes."""
+
+    epoch: int
+    job: dict[str, Any]
+    """Tally of the job's windows, without samples and refused categories."""
+    contents: dict[str, Contents]
+    """By category."""
+    refused: dict[str, list[list[str | int]]]
+    """By category: [movie, reason, count]."""
+
+
+def work(stream: PatchStream, folder: Folder, job: Job) -> JobRecord:
+    """Write a job's shards into the work folder, and last the record that marks them as complete."""
     tally = Tally()
     refused: dict[str, Counter[tuple[str, str]]] = {category: Counter() for category in job.categories}
     with ExitStack() as files:
         writers: dict[str, ShardWriter] = {}
         for position in job.positions:
             run = stream.plan.run_at(job.epoch, position)
-            alive(f"{run.name}, slots {run.first} to {run.stop - 1} of epoch {job.epoch}")
+            heartbeat(f"{run.name}, slots {run.first} to {run.stop - 1} of epoch {job.epoch}")
             for outcome in stream.run(job.epoch, run, job.categories):
-                alive(f"{run.name}, slots {outcome.slot} to {run.stop - 1} of epoch {job.epoch}")
+                heartbeat(f"{run.name}, slots {outcome.slot} to {run.stop - 1} of epoch {job.epoch}")
                 tally.add(replace(outcome, samples=(), refused=()))
                 for category, reason in outcome.refused:
                     refused[category][outcome.movie, reason] += 1
                 for sample in outcome.samples:
                     category = sample["category"]
                     if category not in writers:
-                        file = files.enter_context(folder.whole_file(aside(category, job.index)))
+                        file = files.enter_context(folder.whole_file(staging_path(category, job.index)))
                         writers[category] = ShardWriter(file, stream.recipe.shards.codec)
                     writers[category].write(sample)
         contents = {category: writer.close() for category, writer in writers.items()}
-    folder.write_json(
-        record_name(job.index),
-        {
-            "epoch": job.epoch,
-            "job": tally.to_json(),
-            "contents": {category: contents.get(category, NOTHING) for category in job.categories},
-            "refused": {
-                category: [[*names, count] for names, count in sorted(counts.items())]
-                for category, counts in refused.items()
-            },
-        },
+    record = JobRecord(
+        epoch=job.epoch,
+        job=tally.to_json(),
+        contents={category: contents.get(category, EMPTY) for category in job.categories},
+        refused={category: counts_of(counts) for category, counts in refused.items()},
     )
+    folder.write_json(record_path(job.index), record)
+    return record
 
 
-def aside(category: str, index: int) -> str:
-    """Where a job's shard waits to be put in place."""
+def tally_of_job(record: JobRecord) -> Tally:
+    """Everything that a job counted."""
+    tally = Tally.from_json(record["job"])
+    for category, contents in record["contents"].items():
+        tally += tally_of_shard({**contents, "category": category, "refused": record["refused"][category]})
+    return tally
+
+
+def staging_path(category: str, index: int) -> str:
+    """Where a job's shard is kept until it is committed."""
     return f"{WORK}/{category}-{index:06d}.tar"
 
 
-def record_name(index: int) -> str:
-    """Where a job says that all its shards wait."""
+def record_path(index: int) -> str:
+    """Where a job's record is kept until the job is committed."""
     return f"{WORK}/job-{index:06d}.json"

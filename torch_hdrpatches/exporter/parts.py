@@ -1,4 +1,4 @@
-"""An export in parts that know nothing of each other but the folder: for job arrays, without any server."""
+"""An export in parts by independent processes that share only the folder: for job arrays, without a server."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
 from ..shards.manifest import WORK, tally_of
-from ..storage.disk_errors import explained
+from ..storage.disk_errors import as_export_error
 from ..storage.folder import Folder, Location
 from .commit import Committer, Ledger
 from .export import complete, limited
-from .job import Job, record_name, work
-from .lock import begin, held, is_finished, shared
+from .job import Job, JobRecord, tally_of_job, work
+from .lock import begin, exclusive, is_finished, shared
 from .processes import Executor, on_this_machine
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Every n-th job."""
+    """Every ``of``-th job, from job ``index`` on."""
 
     index: int
     """0 .. of - 1"""
@@ -37,14 +37,14 @@ class Part:
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.of:
-            raise RecipeError(f"part {self}: the parts of {self.of} are 0/{self.of} to {self.of - 1}/{self.of}")
+            raise RecipeError(f"part {self}: expected 0/{self.of} to {self.of - 1}/{self.of}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The part that ``0/4`` names.
+        """The part written as ``0/4``.
 
         Raises:
-            RecipeError: if it names none.
+            RecipeError: if the text has another form.
         """
         found = re.fullmatch(r"([0-9]+)/([1-9][0-9]*)", text)
         if not found:
@@ -60,35 +60,35 @@ def export_part(
     out: Location,
     part: Part,
     *,
-    executor: Executor[Job, None] | None = None,
+    executor: Executor[Job, JobRecord] | None = None,
     workers: int = 1,
     limit: int | None = None,
     extend: bool = False,
     progress: Callable[[Tally], None] | None = None,
     **options: Unpack[SampleOptions],
 ) -> Tally:
-    """Do the jobs of one part that are not done; they wait aside for ``finish_parts``. Arguments as for ``export``.
+    """Do the missing jobs of one part; ``finish_parts`` commits them. Arguments as for ``export``.
 
-    A part does its jobs of the first epoch, and of a later one once all parts have done all before it.
+    The jobs of a later epoch are done only after all parts have done those of the epoch before.
 
     Returns:
-        The tally of what this call has made.
+        The tally of the jobs that this call has done.
 
     Raises:
-        ExportError, WorkerDiedError: as ``export``; also if this part is being done elsewhere.
+        ExportError, WorkerDiedError: as ``export``; also if another process is doing this part.
     """
     stream = PatchStream(limited(Recipe.load(recipe), limit), **options)
     folder, tally = Folder.of(out), Tally()
     if is_finished(folder, stream):
         return tally
     engine = executor or on_this_machine(workers)
-    with explained(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
+    with as_export_error(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
         ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
         ledger.advance()
-        with closing(engine(partial(work, stream, folder), _jobs_of(part, ledger))) as done:
-            for job, _ in done:
-                tally += _tally_of_job(folder, job)
-                ledger.advance()
+        with closing(engine(partial(work, stream, folder), _jobs_of(part, ledger))) as results:
+            for job, record in results:
+                tally += tally_of_job(record)
+                ledger.done(job, record)
                 if progress:
                     progress(deepcopy(tally))
     return tally
@@ -101,19 +101,19 @@ def finish_parts(
     limit: int | None = None,
     **options: Unpack[SampleOptions],
 ) -> Tally:
-    """Put in place what the parts have made, and write the manifest. Decodes nothing.
+    """Commit the jobs of all parts, and write the manifest. Decodes nothing.
 
     Returns:
         The tally of the whole folder.
 
     Raises:
-        ExportError: if jobs are missing; says which, and of which part.
+        ExportError: if jobs are missing; names them and their parts.
     """
     stream = PatchStream(limited(Recipe.load(recipe), limit), **options)
     folder = Folder.of(out)
     if is_finished(folder, stream):
         return tally_of(folder)
-    with explained(folder), held(folder):
+    with as_export_error(folder), exclusive(folder):
         committer = Committer(folder, stream, begin(folder, stream))
         committer.advance()
         if wanted := committer.wanted(committer.epoch):
@@ -124,32 +124,23 @@ def finish_parts(
 
 def _jobs_of(part: Part, ledger: Ledger) -> Iterator[Job]:
     for job in ledger.jobs():
-        if job.epoch > ledger.epoch:  # whether it is wanted depends on jobs that are not done
+        if job.epoch > ledger.epoch:  # whether it is needed depends on jobs that are not done
             return
         if job.index % part.of == part.index:
             yield job
 
 
-def _tally_of_job(folder: Folder, job: Job) -> Tally:
-    fields = folder.read_json(record_name(job.index))
-    tally = Tally.from_json(fields["job"])
-    for category, contents in fields["contents"].items():
-        tally.samples.update({(category, name, movie): count for name, movie, count in contents["counts"]})
-        tally.rejects.update({(movie, reason): count for movie, reason, count in fields["refused"][category]})
-    return tally
-
-
 def _what_is_missing(folder: Folder, ledger: Ledger, wanted: tuple[str, ...]) -> str:
     stop = (ledger.epoch + 1) * ledger.per_epoch
     missing = [job.index for job in takewhile(lambda job: job.index < stop, ledger.jobs())]
-    remedy = "or `hdrpatches export` without --part and --finish does the rest alone"
+    alternative = "or `hdrpatches export` without --part and --finish does the rest alone"
     if ledger.epoch and len(missing) == ledger.per_epoch:
         short = ", ".join(f"{name} has {ledger.counts[name]} of {ledger.limit(name, 0)}" for name in wanted)
-        return f"epoch {ledger.epoch} is wanted ({short}); run all parts again, which do it, {remedy}"
-    counts = {int(name.split("-of-")[1].split(".")[0]) for name in folder.names(f"{WORK}/part-*-of-*.lock")}
-    said = ", ".join(map(str, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
-    whose = "the parts that do them"
-    if len(counts) == 1:
-        of = counts.pop()
-        whose = " and ".join(f"part {part}/{of}" for part in sorted({index % of for index in missing}))
-    return f"jobs are missing: {said} of epoch {ledger.epoch}; run {whose} again, {remedy}"
+        return f"epoch {ledger.epoch} is needed ({short}); run all parts again, {alternative}"
+    parts = {int(name.split("-of-")[1].split(".")[0]) for name in folder.names(f"{WORK}/part-*-of-*.lock")}
+    jobs = ", ".join(map(str, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+    owners = "the parts that do them"
+    if len(parts) == 1:
+        (of,) = parts
+        owners = " and ".join(f"part {part}/{of}" for part in sorted({index % of for index in missing}))
+    return f"jobs are missing: {jobs} of epoch {ledger.epoch}; run {owners} again, {alternative}"

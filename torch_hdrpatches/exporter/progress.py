@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from ..recipe.recipe import ResolvedRecipe
 from ..sampling.plan import Plan
 from ..sampling.tally import Tally
 from .job import Job
-from .processes import Executor
+from .processes import Executor, Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class ProgressTracker:
     def around(self, executor: Executor[Job, Any]) -> Executor[Job, Any]:
         """An executor that does the same, and reports the start and end of jobs."""
 
-        def watched(work: Callable[[Job], Any], jobs: Iterable[Job]) -> Generator[tuple[Job, Any], None, None]:
+        def watched(work: Callable[[Job], Any], jobs: Iterable[Job]) -> Results[Job, Any]:
             for job, result in executor(work, map(self._started, jobs)):
                 self.running.pop(job.index, None)
                 self.done.add(job.index)

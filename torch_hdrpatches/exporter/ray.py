@@ -1,43 +1,39 @@
-"""The Ray engine: work as Ray Core tasks, on this machine or on a cluster."""
+"""The Ray executor: work as Ray tasks, on this machine or on a cluster."""
 
 from __future__ import annotations
 
-import logging
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any
 
-from ..errors import MissingExtraError, WorkerDiedError
-from .processes import ATTEMPTS, MOST_LOST, Executor, Item, Result
-
-log = logging.getLogger(__name__)
+from ..errors import MissingExtraError
+from .processes import Executor, Result, Results
+from .retries import Item, Retries, Task
 
 
 def on_ray(workers: int, *, address: str | None = None) -> Executor[Item, Result]:
-    """In at most this many Ray tasks at a time, of one CPU each.
+    """In at most ``workers`` Ray tasks at a time, of one CPU each.
 
-    A task whose worker or node dies is done again elsewhere, up to ``ATTEMPTS`` times; then the others are done first,
-    and it is an error. An exception that the work raises comes at once. Every node must reach the files that the work
-    reads and writes, by a shared disk or as URLs.
+    A task whose worker or node dies is tried again elsewhere. After ``ATTEMPTS`` deaths it is left out: the others are
+    done first, then an error is raised. An exception of the work itself is raised at once. Every node must have access
+    to the files that the work reads and writes, on a shared disk or by URLs.
 
     Args:
         workers: tasks at a time.
-        address: of a cluster; the one that this process is in or that ``RAY_ADDRESS`` names when absent, else Ray is
-            started on this machine for as long as the work lasts.
+        address: of a cluster; by default the one that this process belongs to or that ``RAY_ADDRESS`` names, else Ray
+            is started on this machine for as long as the work lasts.
 
     Raises:
         MissingExtraError: if Ray is not installed.
-        WorkerDiedError: names what could not be done, and how its workers ended.
+        WorkerDiedError: names the items that failed, and how their workers ended.
     """
     return partial(_on_ray, workers, address)
 
 
 def _on_ray(
     workers: int, address: str | None, work: Callable[[Item], Result], items: Iterable[Item]
-) -> Generator[tuple[Item, Result], None, None]:
+) -> Results[Item, Result]:
     try:
         import ray
     except ImportError as error:
@@ -48,48 +44,37 @@ def _on_ray(
         resources: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if place == "local" else {}
         ray.init(address=place, log_to_driver=False, **resources)
     try:
-        yield from _done(ray, workers, work, items)
+        yield from _results(ray, workers, work, items)
     finally:
         if is_ours:
             ray.shutdown()
 
 
-def _done(
-    ray: Any, workers: int, work: Callable[[Item], Result], items: Iterable[Item]
-) -> Generator[tuple[Item, Result], None, None]:
-    # Retries are ours: Ray's own have no bound for workers that ran out of memory.
-    task = ray.remote(num_cpus=1, max_retries=0)(_do)
+def _results(ray: Any, workers: int, work: Callable[[Item], Result], items: Iterable[Item]) -> Results[Item, Result]:
+    # Retries are ours: Ray's own are unlimited for workers that ran out of memory.
+    remote = ray.remote(num_cpus=1, max_retries=0)(_do)
     shared = ray.put(work)  # once, and kept by every worker: what it learns of its movies serves the next item
-    remaining, again = iter(items), deque[Item]()
-    running: dict[Any, Item] = {}
-    deaths: dict[Item, list[str]] = {}
-    lost: list[Item] = []
+    tasks, running = Retries(items), dict[Any, Task[Item]]()
     try:
-        while len(lost) < MOST_LOST:
-            while len(running) < workers and (due := [again.popleft()] if again else list(islice(remaining, 1))):
-                running[task.remote([shared], due[0])] = due[0]
+        while not tasks.gave_up:
+            while len(running) < workers and (task := tasks.next()):
+                running[remote.remote([shared], task.item)] = task
             if not running:
                 break
             (finished,), _ = ray.wait(list(running), num_returns=1)
-            item = running.pop(finished)
+            task = running.pop(finished)
             try:
                 result = ray.get(finished)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
             except ray.exceptions.RayError as error:
-                deaths.setdefault(item, []).append(type(error).__name__)
-                log.warning("%s ended while it made %s: %s", type(error).__name__, item, error)
-                (again if len(deaths[item]) < ATTEMPTS else lost).append(item)
+                tasks.died(task, f"ended with {type(error).__name__}")
             else:
-                yield item, result
+                yield task.item, result
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
-    if lost:
-        raise WorkerDiedError(
-            "; ".join(f"{item} could not be made: {', then '.join(deaths[item])}" for item in lost)
-            + "; all else is kept; fewer workers need less memory"
-        )
+    tasks.check()
 
 
 def _do(shared: list[Any], item: Item) -> Any:

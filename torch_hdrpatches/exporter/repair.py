@@ -1,4 +1,4 @@
-"""Makes again what is damaged in an exported folder: the same recipe and movies give the same bytes."""
+"""Exports damaged shards of an exported folder again: the same recipe and movies give the same bytes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Unpack
 
-from ..errors import ExportError, ShardError
+from ..errors import ShardError
 from ..recipe.recipe import Recipe
-from ..sampling.fingerprint import differing
 from ..sampling.sample import SampleOptions
-from ..sampling.stream import PatchStream
-from ..shards.manifest import CLAIM, SIDECARS, identity, manifest_of
+from ..shards.manifest import EXPORT_RECORD, FORMAT_VERSION, SIDECARS, manifest_of, recipe_of, stream_of
 from ..storage.folder import Folder, Location
 from .export import export
-from .lock import held
+from .lock import exclusive
 from .verify import Problem, verify
 
 
@@ -26,49 +24,50 @@ def repair(
     workers: int = 1,
     **options: Unpack[SampleOptions],
 ) -> list[Problem]:
-    """Export again the shards that ``verify`` found bad, and write the indexes anew; gives what is wrong after that.
+    """Export the shards again that ``verify`` found damaged, and rewrite the indexes.
 
-    Only bad shards are touched, and their movies read. Files that do not belong there are left to whom they belong.
+    Other shards are not touched, and only the movies of damaged shards are read. Foreign files are left where they are.
 
     Args:
         location: a finished export; a path or URL.
         problems: from ``verify``.
-        recipe: one that says where the movies lie now; the folder's own when absent.
+        recipe: a recipe with the new paths of the movies, if they moved; the export's own when absent.
         workers: processes.
-        **options: ``degrade``, ``transform`` and ``curve``, if it was exported with some.
+        **options: ``degrade``, ``transform`` and ``curve``, if the export was made with them.
+
+    Returns:
+        The problems that remain.
 
     Raises:
-        ExportError: if the recipe, the movie files or callables are not those that it was made of; names what differs.
+        ExportError: if the recipe, movie files or options are not those of the export; names what differs.
         ShardError: if the folder is not a finished export, or its manifest cannot be read.
     """
     folder = Folder.of(location)
     try:
         manifest = manifest_of(folder)
-        made_of, own_recipe = manifest["identity"], Recipe.from_dict(manifest["recipe"])
+        if manifest["schema"] != FORMAT_VERSION:
+            raise ValueError(f"manifest.json has format {manifest['schema']}, expected {FORMAT_VERSION}")
+        recipe_of(folder)
+        identity, milestones = manifest["identity"], manifest.get("milestones", {})
+        before = {shard["name"]: shard["sha256"] for shard in manifest["shards"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ShardError(
-            f"{folder}: {error}; without a manifest nothing says what it was made of. If it was only not finished, "
-            "export again; else give the same recipe another folder"
+            f"{folder}: {error}; only the manifest tells what was exported. If the export was not finished, run it "
+            "again; else export the recipe into another folder"
         ) from None
-    options = {"output": made_of["output"], "gt": made_of["gt"], **options}
-    stream = PatchStream(recipe or own_recipe, **options)
-    wanted = identity(stream)
-    if keys := differing(made_of, wanted):
-        what = ", ".join(f"{key} ({made_of.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
-        raise ExportError(f"{folder} was made of something else, its shards cannot be made again; differing: {what}")
-    bad = {problem.name.rpartition(".")[0] for problem in problems}
-    before = {shard["name"]: shard["sha256"] for shard in manifest["shards"]}
-    with held(folder):
-        folder.write_json(CLAIM, {"identity": made_of, "milestones": manifest.get("milestones", {})})
-        for name in {*folder.names(SIDECARS), *(f"{shard.removesuffix('.tar')}.json" for shard in before)}:
-            if name.removesuffix(".json") in bad:
-                folder.remove(name)  # first: a shard without it is not finished
-                folder.remove(f"{name.removesuffix('.json')}.tar")
-    export(stream.recipe, folder, workers=workers, **options)
+    stream = stream_of(folder, recipe, **options)
+    damaged = {problem.name.rpartition(".")[0] for problem in problems}
+    with exclusive(folder):
+        folder.write_json(EXPORT_RECORD, {"identity": identity, "milestones": milestones})
+        shards = {name.rpartition(".")[0] for name in (*folder.names(SIDECARS), *before)}
+        for name in shards & damaged:
+            folder.remove(f"{name}.json")  # first: a shard without it is not committed
+            folder.remove(f"{name}.tar")
+    export(stream.recipe, folder, workers=workers, **stream.options)
     after = {shard["name"]: shard["sha256"] for shard in manifest_of(folder)["shards"]}
-    others = [
-        Problem(name, f"was made again with other bytes, sha256 {sha256} -> {after.get(name)}: other versions made it?")
+    changed = [
+        Problem(name, f"now has sha256 {after.get(name)}, before {sha256}; were other versions of libraries used?")
         for name, sha256 in before.items()
         if after.get(name) != sha256
     ]
-    return sorted([*verify(folder), *others])
+    return sorted([*verify(folder), *changed])

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, Unpack
 
-from ..errors import MovieError, ShardError
+from ..errors import ExportError, MovieError, ShardError
 from ..recipe.recipe import Recipe
-from ..sampling.fingerprint import identity_of
+from ..sampling.fingerprint import describe_differences, differing, identity_of
+from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
 from ..storage.folder import Folder, Location
@@ -20,7 +22,7 @@ FORMAT_VERSION = 1
 """Of records, sidecars and manifest. Readers accept this version and all earlier ones."""
 WORK = ".work"
 """Work folder of an unfinished export: shards of finished jobs, their records, and the export record."""
-CLAIM = f"{WORK}/export.json"
+EXPORT_RECORD = f"{WORK}/export.json"
 """The export record: the identity of the export, and the targets that were reached before they were raised."""
 SIDECARS = "[!.]*/*-[0-9]*.json"
 """Pattern of the names of sidecars in an exported folder."""
@@ -43,6 +45,30 @@ def recipe_of(location: Location) -> Recipe:
         ShardError: if the folder is not a finished export.
     """
     return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).location("manifest.json"))
+
+
+def stream_of(
+    location: Location, recipe: str | Path | Recipe | None = None, **options: Unpack[SampleOptions]
+) -> PatchStream:
+    """The stream that a finished folder was exported from.
+
+    Args:
+        location: an exported folder.
+        recipe: a recipe with the new paths of the movies, if they moved; the export's own when absent.
+        **options: ``degrade``, ``transform`` and ``curve``, if the export was made with them.
+
+    Raises:
+        ShardError: if the folder is not a finished export.
+        ExportError: if the recipe, movie files or options are not those of the export; names what differs.
+    """
+    found = manifest_of(location)["identity"]
+    made_with: SampleOptions = {"output": found["output"], "gt": found["gt"], **options}
+    stream = PatchStream(recipe or recipe_of(location), **made_with)
+    wanted = identity(stream)
+    if keys := [key for key in differing(found, wanted) if key != "format_version"]:
+        differences = describe_differences(found, wanted, keys)
+        raise ExportError(f"{location} was exported with other settings or movies; differing: {differences}")
+    return stream
 
 
 def manifest_of(location: Location) -> dict[str, Any]:
@@ -114,7 +140,7 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
         "manifest.json",
         {
             "schema": FORMAT_VERSION,
-            "identity": folder.read_json(CLAIM)["identity"],
+            "identity": folder.read_json(EXPORT_RECORD)["identity"],
             "recipe": recipe.model_dump(mode="json"),
             "recipe_hash": recipe.hash,
             "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
