@@ -1,10 +1,8 @@
-"""Small HDR10, HLG and SDR movies whose frames carry their number: for tests, examples and the demo.
+"""Writes small HDR10, HLG and SDR movies whose frames show their number: for tests, examples and the demo.
 
-``movie``   ``write_movie(path, MovieSpec(...))``
-``signal``  light to code values, and the numbers drawn into frames and read back
-``paint``   skies, water, land, balloons and lamps
-``picture`` layers of them in motion
-``scenery`` what each painted scene looks like
+``movie``   ``write_movie(path, MovieSpec(...))``: format, structure and encoding
+``signal``  light to code values; frame numbers, drawn and read back
+``scene``   the painted scenes
 """
 
 from .movie import HDR10, HLG, SCENES, SDR, Content, MovieSpec, write_movie

@@ -17,8 +17,7 @@ from av.video.stream import VideoStream
 from ..color.names import ACCEPTED, is_hdr
 from ..errors import RecipeError
 from ..frames import ColorTags
-from .picture import shot
-from .scenery import SCENERIES
+from . import scene
 from .signal import Codes, Coding, Light, read_number, stamp
 
 __all__ = ["HDR10", "HLG", "SCENES", "SDR", "Content", "MovieSpec", "read_number", "write_movie"]
@@ -26,7 +25,7 @@ __all__ = ["HDR10", "HLG", "SCENES", "SDR", "Content", "MovieSpec", "read_number
 Content: TypeAlias = Callable[[int], Light]
 """Frame number -> float32 (height, width, 3): linear light in cd/m2, RGB of the movie's primaries."""
 
-SCENES = tuple(SCENERIES)
+SCENES = tuple(scene.SCENES)
 """Names of the painted scenes. A movie shows them in this order and goes on to the next at each cut."""
 
 FORMATS = {".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".264": "h264", ".h264": "h264", ".ts": "mpegts"}
@@ -194,7 +193,7 @@ def _painted(spec: MovieSpec) -> Iterator[tuple[Codes, Codes, Codes]]:
     starts = [0, *(cut for cut in spec.cuts if cut < spec.frames)]
     for number, (start, end) in enumerate(pairwise([*starts, spec.frames])):
         name = spec.scenes[number % len(spec.scenes)]
-        frame = shot(name, spec.coding, spec.height, spec.width, spec.seed + number)
+        frame = scene.paint(name, spec.coding, spec.height, spec.width, spec.seed + number)
         for index in range(end - start):
             yield frame(index)
 
