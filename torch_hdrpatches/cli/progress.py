@@ -41,7 +41,7 @@ class ProgressBars(bars.Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bars and the lines below them, as of now."""
         now = self.now()
-        for task, category in zip(self.task_ids, now.categories, strict=True):
+        for task, category in zip(self.task_ids, now.categories, strict=False):  # rich asks once before there are tasks
             left = _left(category.seconds_left)
             self.update(task, completed=category.samples, rate=category.per_second, left=left)
         yield self.make_tasks_table(self.tasks)
@@ -81,6 +81,8 @@ def _notes(progress: Progress) -> Iterator[str]:
 
 
 def _left(seconds: float) -> str:
+    if not seconds:
+        return "done"
     return f"{duration(seconds)} left" if math.isfinite(seconds) else "–"
 
 
@@ -101,5 +103,5 @@ def shown(
         watchers = [] if console.is_terminal else [lines(console)]
         export = stack.enter_context(watching(recipe, begun, *watchers, limit=limit, log_json=log_json))
         if console.is_terminal:
-            stack.enter_context(ProgressBars(lambda: export.now(), console))
+            stack.enter_context(ProgressBars(export.now, console))
         yield export
