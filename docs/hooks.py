@@ -10,7 +10,6 @@ from annotated_types import BaseMetadata
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from torch_hdrpatches import Recipe
 from torch_hdrpatches.recipe.settings import (
     BUILT_IN_FORMATS,
     Accept,
@@ -53,6 +52,8 @@ SECTIONS: dict[str, type[Section]] = {
     "[shards]": Shards,
 }
 
+SEED = FieldInfo(annotation=int, default=0, description="The seed of all random numbers.")
+
 REFERENCE, RESULTS = "<!-- reference -->", "<!-- results -->"
 MEASURED = Path(__file__).parent.parent / "benchmarks" / "results" / "results.md"
 
@@ -76,7 +77,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def recipe_reference() -> str:
     """All sections of a recipe, each as a table of its settings."""
-    parts = ["## Top level\n", _table({"seed": Recipe.model_fields["seed"]})]
+    parts = ["## Top level\n", _table({"seed": SEED})]
     for title, section in SECTIONS.items():
         parts += [f"## `{title}`\n", f"{(section.__doc__ or '').strip()}\n", _table(section.model_fields)]
     parts += ["## Built-in formats\n", "| name | ground truth, height x width | scale |\n|---|---|---|"]
@@ -87,7 +88,7 @@ def recipe_reference() -> str:
 def _table(fields: dict[str, FieldInfo]) -> str:
     rows = ["| setting | type and limits | default | meaning |", "|---|---|---|---|"]
     for name, field in fields.items():
-        meaning = (field.description or "The seed of all random numbers.").replace("``", "`").replace("\n", " ")
+        meaning = (field.description or "").replace("``", "`").replace("\n", " ")
         meaning = meaning.replace("|", r"\|")
         rows.append(f"| `{name}`{{ .setting }} | {_type_and_limits(field)} | {_default(field)} | {meaning} |")
     return "\n".join(rows) + "\n"

@@ -73,6 +73,7 @@ class Tonemap(Section):
     """How HDR light becomes SDR codes, with one static curve per movie."""
 
     curve: CurveName = "mobius"
+    """Name of the tone curve; ``"none"``: no curve, R, G and B are clipped at reference white one by one."""
     reference_white: float = Field(100.0, ge=1, le=10000)
     """cd/m2 that becomes 1.0 before the curve: 100 as in FFmpeg's filters, 203 as in BT.2408."""
     peak: Annotated[float, Field(ge=1, le=10000)] | Literal["auto"] = "auto"
