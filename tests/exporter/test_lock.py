@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import threading
 from pathlib import Path
 
+import portalocker
 import pytest
+from portalocker import LockException
 
 from tests.helpers.exports import check_finished_files, differing, tree
 from torch_hdrpatches import export, read_shards
@@ -77,6 +80,24 @@ def test_a_lock_dies_with_its_process(three, tmp_path, three_whole):
     assert (tmp_path / "out" / LOCK).exists()
     export(three, tmp_path / "out")
     assert differing(tree(tmp_path / "out"), three_whole) == []
+
+
+def test_a_file_system_without_locks_is_warned_about(tmp_path, monkeypatch, caplog):
+    def lock(file, flags):
+        raise LockException from OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(portalocker, "lock", lock)
+    with exclusive(Folder.of(tmp_path)):
+        assert "this file system has no locks" in caplog.text
+
+
+def test_any_other_failure_to_lock_is_the_error_of_the_disk(tmp_path, monkeypatch):
+    def lock(file, flags):
+        raise LockException from OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(portalocker, "lock", lock)
+    with pytest.raises(OSError, match="Input/output"), exclusive(Folder.of(tmp_path)):
+        pass
 
 
 def test_many_who_want_a_folder_get_it_one_at_a_time(tmp_path):

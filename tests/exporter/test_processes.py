@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -114,6 +115,13 @@ def test_processes_have_the_environment_of_now(monkeypatch):
     for value in ("one", "two"):
         monkeypatch.setenv("HDRPATCHES_TEST", value)
         assert list(processes(1)(os.getenv, ["HDRPATCHES_TEST"])) == [("HDRPATCHES_TEST", value)]
+
+
+def test_where_there_is_no_fork_server_processes_are_spawned(monkeypatch):
+    """As on Windows, which has no signal masks either."""
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.delattr(signal, "pthread_sigmask")
+    assert sorted(processes(2)(squared, range(4))) == [(number, number * number) for number in range(4)]
 
 
 ORPHANING = """

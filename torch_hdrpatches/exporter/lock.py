@@ -43,20 +43,12 @@ def exclusive(folder: Folder) -> Iterator[None]:
     Raises:
         ExportError: if another export works in the folder.
     """
-    if folder.local is None:
-        yield
-        return
-    with _locked(folder.local / LOCK, folder, LockFlags.EXCLUSIVE):
+    with _locked(folder, LOCK, LockFlags.EXCLUSIVE, remove=True):
         folder.remove_temporary_files()
         try:
             yield
         finally:
             folder.remove_temporary_files()
-            if os.name != "nt":
-                folder.remove(LOCK)
-    if os.name == "nt":  # Windows only removes files that nobody has open, so that no lock of others is lost here
-        with suppress(PermissionError):
-            folder.remove(LOCK)
 
 
 @contextmanager
@@ -66,29 +58,36 @@ def shared(folder: Folder, name: str) -> Iterator[None]:
     Raises:
         ExportError: if an exclusive export works in the folder, or another one of this name.
     """
-    if folder.local is None:
-        yield
-        return
-    with (
-        _locked(folder.local / LOCK, folder, LockFlags.SHARED),
-        _locked(folder.local / WORK / f"{name}.lock", folder, LockFlags.EXCLUSIVE),
-    ):
+    with _locked(folder, LOCK, LockFlags.SHARED), _locked(folder, f"{WORK}/{name}.lock", LockFlags.EXCLUSIVE):
         yield
 
 
 @contextmanager
-def _locked(path: Path, folder: Folder, kind: LockFlags) -> Iterator[None]:
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+") as file:
-            _lock(file, folder, kind)
-            if not _is_at(path, file):
-                continue  # its last owner removed it after it was opened here
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}")
-            file.flush()
-            yield
-            return
+def _locked(folder: Folder, name: str, kind: LockFlags, *, remove: bool = False) -> Iterator[None]:
+    if folder.local is None:
+        yield
+        return
+    path = folder.local / name
+    try:
+        while True:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a+") as file:
+                _lock(file, folder, kind)
+                if not _is_at(path, file):
+                    continue  # its last owner removed it after it was opened here
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {platform.node()}")
+                file.flush()
+                try:
+                    yield
+                finally:
+                    if remove and os.name != "nt":
+                        path.unlink(missing_ok=True)
+                return
+    finally:
+        if remove and os.name == "nt":  # Windows removes only files that no process has open
+            with suppress(OSError):
+                path.unlink()
 
 
 def _is_at(path: Path, file: IO[str]) -> bool:

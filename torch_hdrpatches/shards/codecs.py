@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -95,10 +96,6 @@ def _webp_encode(pixels: Pixels) -> bytes:
     return stream.getvalue()
 
 
-def _webp_decode(data: bytes) -> Pixels:
-    return _pillow_decode("WEBP", data)
-
-
 def _pillow_decode(format: str, data: bytes) -> Pixels:
     """WebP, and PNG as other programs rewrite it: palette, grey or interlaced."""
     with Image.open(io.BytesIO(data), formats=[format]) as image:
@@ -147,7 +144,7 @@ def _npy_decode(data: bytes) -> Pixels:
 CODECS: Mapping[str, Codec] = MappingProxyType(
     {
         "png": Codec(png.write, _png_decode, bits=(8, 16)),
-        "webp": Codec(_webp_encode, _webp_decode, bits=(8,)),
+        "webp": Codec(_webp_encode, partial(_pillow_decode, "WEBP"), bits=(8,)),
         "jxl": Codec(_jxl_encode, _jxl_decode, bits=(8, 16)),
         "npy": Codec(_npy_encode, _npy_decode, bits=(8, 16)),
     }

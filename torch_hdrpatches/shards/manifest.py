@@ -87,7 +87,7 @@ def sidecars(location: Location) -> dict[str, dict[str, Any]]:
     """The sidecars of all finished shards, by the shard's name without its suffix, sorted.
 
     Raises:
-        ShardError: if a file is no sidecar.
+        ShardError: if one of the files is not a sidecar.
     """
     folder, found = Folder.of(location), {}
     for name in folder.names(SIDECARS):
@@ -111,12 +111,10 @@ def tally_of(location: Location) -> Tally:
 
 
 def _tally_of_all(found: Mapping[str, Mapping[str, Any]]) -> Tally:
-    tally, jobs = Tally(), dict[int, Tally]()
-    for sidecar in found.values():
-        jobs[sidecar["index"]] = Tally.from_json(sidecar["job"])
-        tally += tally_of_shard(sidecar)
-    for job in jobs.values():
-        tally += job
+    jobs = {sidecar["index"]: sidecar["job"] for sidecar in found.values()}
+    tally = Tally()
+    for part in (*map(tally_of_shard, found.values()), *map(Tally.from_json, jobs.values())):
+        tally += part
     return tally
 
 
