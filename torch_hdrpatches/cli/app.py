@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from ..errors import HDRPatchesError, RecipeError
 from . import exports, recipes
-from .output import Code, say
+from .output import ExitCode, say
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(recipes.app)
@@ -40,17 +40,17 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except TyperException as error:
-        _stop(error.format_message(), Code.BAD_RECIPE)
+        _stop(error.format_message(), ExitCode.BAD_RECIPE)
     except RecipeError as error:
-        _stop(str(error), Code.BAD_RECIPE)
+        _stop(str(error), ExitCode.BAD_RECIPE)
     except HDRPatchesError as error:
-        _stop(str(error), Code.FAILED)
+        _stop(str(error), ExitCode.FAILED)
     except (KeyboardInterrupt, typer.Abort):
-        code = Code.INTERRUPTED
-    if code == Code.INTERRUPTED:  # typer returns this code as well
+        code = ExitCode.INTERRUPTED
+    if code == ExitCode.INTERRUPTED:  # typer returns this code as well
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _stop("interrupted; run the same export command again to resume", Code.INTERRUPTED)
-    sys.exit(code if isinstance(code, int) else Code.DONE)
+        _stop("interrupted; run the same export command again to resume", ExitCode.INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
 def _stop(message: str, code: int) -> NoReturn:

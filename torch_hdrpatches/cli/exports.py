@@ -28,7 +28,7 @@ from ..sampling.tally import Tally
 from ..shards.manifest import sidecars, tally_of
 from ..storage.disk_errors import as_export_error
 from .demo import make_demo
-from .output import Code, console, counted, say, show_tally
+from .output import ExitCode, console, counted, say, show_tally
 from .progress import shown
 
 app = typer.Typer()
@@ -98,7 +98,7 @@ def export(
     if part:
         say(f"part {part} is done; after all parts: hdrpatches export {recipe} {out} --finish")
     if tally.failures:
-        raise typer.Exit(Code.SOME_MOVIES_FAILED)
+        raise typer.Exit(ExitCode.SOME_MOVIES_FAILED)
 
 
 @app.command()
@@ -128,7 +128,7 @@ def verify(
         say("after the repair:")
         _list(problems)
     if problems:
-        raise typer.Exit(Code.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _list(problems: Sequence[Problem]) -> None:
@@ -155,4 +155,4 @@ def reproduce(
         say(f"{key}: {'; '.join(differences) or 'equal'}")
     say(f"{len(wanted) - differ} of {len(wanted)} are equal")
     if differ:
-        raise typer.Exit(Code.FAILED)
+        raise typer.Exit(ExitCode.FAILED)

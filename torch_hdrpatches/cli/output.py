@@ -21,7 +21,7 @@ from ..sampling.tally import Tally
 console = Console()
 
 
-class Code(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes of ``hdrpatches``."""
 
     DONE = 0

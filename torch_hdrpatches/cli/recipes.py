@@ -20,7 +20,7 @@ from ..recipe.recipe import Recipe
 from ..recipe.starter import starter
 from ..recipe.toml import recipe_toml
 from ..sampling.stream import PatchStream
-from .output import Code, console, counted, say, show_bench, show_forecast, show_verdicts
+from .output import ExitCode, console, counted, say, show_bench, show_forecast, show_verdicts
 
 app = typer.Typer()
 
@@ -61,7 +61,7 @@ def probe(movies: Annotated[list[str], typer.Argument(help="Movie files.")], as_
     else:
         show_verdicts(verdicts)
     if any(verdict.facts is None for verdict in verdicts):
-        raise typer.Exit(Code.SOME_MOVIES_FAILED)
+        raise typer.Exit(ExitCode.SOME_MOVIES_FAILED)
 
 
 @app.command()
@@ -78,7 +78,7 @@ def plan(
     else:
         show_forecast(found, workers)
     if found.failures:
-        raise typer.Exit(Code.SOME_MOVIES_FAILED)
+        raise typer.Exit(ExitCode.SOME_MOVIES_FAILED)
 
 
 @app.command()
@@ -133,7 +133,7 @@ def _audit(train: Recipe, validation: Recipe) -> None:
         mark = "[green]apart[/]" if finding.proved else "[red]not proved[/]"
         say(f"{mark} {finding.movie}: {escape(finding.text)}", markup=True)
     if not all(finding.proved for finding in findings):
-        raise typer.Exit(Code.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()
