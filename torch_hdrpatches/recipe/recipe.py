@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from ..errors import RecipeError
 from ..frames import Box
-from ..storage.folder import expanded
+from ..storage.folder import matching_files
 from ..storage.remote import is_url
 from .settings import (
     BUILT_IN_FORMATS,
@@ -193,7 +193,7 @@ def _matches(index: int, movie: Movie) -> list[str]:
     if not is_url(path) and Path(path).exists():
         return [path]
     # Not Path.glob: the pattern may be absolute.
-    matches = expanded(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
+    matches = matching_files(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     if not matches:
         raise RecipeError(
             f"movies.{index}.path: no such file: {path}; correct the path (relative paths start at the recipe's "
