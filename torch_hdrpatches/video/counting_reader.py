@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass
 from fractions import Fraction
 
 from av.video.frame import VideoFrame
@@ -12,15 +10,6 @@ from av.video.frame import VideoFrame
 from ..errors import WindowError
 from .decoder import MAX_REORDER, PAST_END_SECONDS, CodedFrame, Decoder, TimedFrame
 from .facts import Facts
-
-
-@dataclass(frozen=True, slots=True)
-class CountedFrame:
-    """A frame, its number in presentation order, and the serial number of its packet."""
-
-    number: int
-    serial: int
-    frame: VideoFrame
 
 
 class CountingReader:
@@ -37,8 +26,8 @@ class CountingReader:
         self._ended = False
         self._count = 0
         """Frames decoded so far."""
-        self._kept: deque[CountedFrame] = deque()
-        """Decoded frames from the beginning of the last window on."""
+        self._kept: dict[int, tuple[int, VideoFrame]] = {}
+        """Frames from the beginning of the last window on: number in presentation order to (serial number, frame)."""
 
     def snap_to_keyframe(self, seconds: float, count: int) -> float:
         """The same ``seconds``: no window is cheaper than another, because all are decoded from the beginning."""
@@ -56,16 +45,16 @@ class CountingReader:
             raise WindowError("too_short", f"{self._decoder.path} has {self._total} frames")
         centre = max(0, math.ceil(position - Fraction(1, 2)))
         first = max(0, min(centre - count // 2, self._total - count))
-        if first < (self._kept[0].number if self._kept else self._count):
+        if first < min(self._kept, default=self._count):
             self._decoder.reopen()
             self._begin()
         # All that is presented in the window was sent at most one reordering later, and came out at most another later.
         while self._count < first + count + 2 * MAX_REORDER and not self._ended:
             self._decode_next(first)
-        window = [counted for counted in self._kept if first <= counted.number < first + count]
-        if len(window) < count or not self._is_intact(window):
+        window = {number: self._kept[number] for number in range(first, first + count) if number in self._kept}
+        if len(window) < count or not self._is_intact([serial for serial, _ in window.values()]):
             raise WindowError("undecodable", f"{self._decoder.path} is damaged around {seconds:.3f} s")
-        return [TimedFrame(counted.number / Fraction(self._facts.fps), counted.frame) for counted in window]
+        return [TimedFrame(number / Fraction(self._facts.fps), frame) for number, (_, frame) in window.items()]
 
     def _decode_next(self, first: int) -> None:
         coded = self._decoder.read()
@@ -80,15 +69,13 @@ class CountingReader:
             past.decoded = True
             past.damaged |= frame.is_corrupt
             if self._count >= first:
-                self._kept.append(CountedFrame(self._count, serial, frame))
+                self._kept[self._count] = serial, frame
             self._count += 1
-        while self._kept and self._kept[0].number < first:
-            self._kept.popleft()
+        self._kept = {number: kept for number, kept in self._kept.items() if number >= first}
 
-    def _is_intact(self, window: list[CountedFrame]) -> bool:
+    def _is_intact(self, serials: list[int]) -> bool:
         """Whether no frame that the window may be predicted from is damaged, and no frame around it is lost."""
-        base = self._packets[0].serial
-        positions = [counted.serial - base for counted in window]
+        positions = [serial - self._packets[0].serial for serial in serials]
         # Leading frames need the keyframe before theirs, and without times nobody knows which frames lead.
         keys = [at for at, coded in enumerate(self._packets[: min(positions) + 1]) if coded.is_key][-2:]
         needed = self._packets[keys[0] : max(positions) + 1 + MAX_REORDER]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import weakref
 from collections.abc import Callable, Hashable, Iterator
@@ -32,21 +33,24 @@ MAX_READ_ERRORS = 16
 
 @dataclass(slots=True)
 class CodedFrame:
-    """A packet, what its headers say of its frame, and how far decoding has come. Times are in time base units."""
+    """A packet, what its headers say of its frame, and how far decoding has come. Times are in time base units.
+
+    The defaults are those of a packet that could not be read.
+    """
 
     serial: int
     """Position in reading order; also the pts that the decoder is given."""
-    packet: Packet[VideoStream] | None
+    packet: Packet[VideoStream] | None = None
     """None after it was sent to the decoder or skipped, to free its bytes."""
-    pts: int | None
-    dts: int | None
-    duration: int
-    is_key: bool
-    shows: bool
+    pts: int | None = None
+    dts: int | None = None
+    duration: int = 0
+    is_key: bool = False
+    shows: bool = False
     """A frame will be shown: not cut by an edit list, not hidden, not a leading frame without its references."""
-    droppable: bool
+    droppable: bool = False
     """No other frame refers to this one."""
-    damaged: bool
+    damaged: bool = True
     """It could not be read or decoded, or its frame is flagged as corrupt."""
     sent: bool = False
     """It was sent to the decoder."""
@@ -94,7 +98,7 @@ class Decoder:
         self.path = path
         self.counters = Counters()
         self._index, self._threads, self._strict = stream, threads, strict
-        self._serial = 0
+        self._serials = itertools.count()
         self._open()
         _OPENED.add(self)
 
@@ -175,7 +179,7 @@ class Decoder:
                 self._packets = self.container.demux(self.stream)
                 self._errors += 1
                 if self._found_key:
-                    return self._unreadable()
+                    return CodedFrame(next(self._serials))
                 continue
             if packet is None or (packet.size == 0 and packet.pts is None and packet.dts is None):
                 return None  # PyAV ends with an empty packet
@@ -186,14 +190,6 @@ class Decoder:
             if self._found_key:
                 return coded
         return None
-
-    def _next_serial(self) -> int:
-        self._serial += 1
-        return self._serial - 1
-
-    def _unreadable(self) -> CodedFrame:
-        serial = self._next_serial()
-        return CodedFrame(serial, None, None, None, 0, is_key=False, shows=False, droppable=False, damaged=True)
 
     def _coded(self, packet: Packet[VideoStream]) -> CodedFrame:
         kind = self._classifier.classify(packet)
@@ -207,7 +203,7 @@ class Decoder:
         # Without a time stamp the neighbours of a frame are unknown.
         damaged = packet.is_corrupt or kind.is_corrupt or (self.has_pts and pts is None)
         return CodedFrame(
-            serial=self._next_serial(),
+            serial=next(self._serials),
             packet=packet,
             pts=pts,
             dts=packet.dts,

@@ -139,13 +139,15 @@ class SeekingReader:
             self._first_sent = self._next = keyframe.serial
             self._drained = False
         later = 0
+        # Droppable packets up to this time are skipped unless they belong to the window.
+        skip_until = -math.inf if not skips else last if self._keeps_next else math.inf
         self._forget_frames_before(first)
         while not serials <= self._kept.keys() and later <= MAX_REORDER and not self._drained:
             coded = self._next_packet()
             if coded is None:
                 later += self._keep(self._decoder.drain(), last)
                 self._drained = True
-            elif skips and coded.droppable and coded.serial not in serials and not self._is_kept_for_next(coded, last):
+            elif coded.droppable and coded.time <= skip_until and coded.serial not in serials:
                 coded.packet = None
                 self._decoder.counters.packets_dropped += 1
             else:
@@ -159,9 +161,6 @@ class SeekingReader:
         if coded.sent:
             return not coded.decoded and not self._drained
         return coded.packet is not None and coded.serial >= self._next
-
-    def _is_kept_for_next(self, coded: CodedFrame, last: int) -> bool:
-        return self._keeps_next and coded.time > last
 
     def _next_packet(self) -> CodedFrame | None:
         coded = self._span.get(self._next) or self._demuxer.read()
