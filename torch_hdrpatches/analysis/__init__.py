@@ -1,15 +1,15 @@
-"""Looking at recipes and exports before and after the work.
+"""Tools to check recipes before an export, and exports afterwards.
 
-``forecast``      what a recipe will give: samples, bytes, time, problems
-``bench``         how fast this machine decodes these movies
-``split``         training and validation without a shared shot
-``reproduce``     an exported sample made again and compared
+``forecast``      estimate of an export: samples, bytes, time, problems
+``bench``         speed of this machine: workers, decoding, shard codecs
+``split``         training and validation recipes without a shared shot, and their audit
+``reproduce``     exported samples made again and compared
 ``selection``     samples of a recipe or export to look at, and their source frames
 ``movie_view``    one open movie: frames, cuts, brightness
 ``contact_sheet`` a PNG with one sample per row
-``report_data``   what an HTML report shows, as data
+``report_data``   refused windows and brightness for the report
 ``html_report``   the report as one self-contained page
-``charts``        its charts, as SVG
+``charts``        the report's charts as SVG
 """
 
 from .contact_sheet import contact_sheet

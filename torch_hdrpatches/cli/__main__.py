@@ -1,4 +1,4 @@
-"""``python -m torch_hdrpatches.cli``."""
+"""Runs the program as ``python -m torch_hdrpatches.cli``."""
 
 from .app import main
 

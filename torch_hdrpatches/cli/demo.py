@@ -1,4 +1,4 @@
-"""A movie and a recipe out of nothing, to try everything else on."""
+"""The demo's movie and recipe, made without any input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOVIE = MovieSpec(
     keyint=120,
     crf=20,
 )
-"""Twenty-one seconds of HDR10 in 2.35:1, with cuts that have no keyframes."""
+"""21 seconds of HDR10 with black bars (2.35:1) and cuts between keyframes."""
 
 RECIPE = """\
 # What the demo exports. Every key is explained in docs/recipe.md.
@@ -43,11 +43,11 @@ categories = { master = 1.0, space = 0.8 }
 
 
 def make_demo(folder: Path) -> Path:
-    """Write ``demo.mkv`` and ``recipe.toml`` into a folder, unless they are there; returns the recipe's path."""
+    """Write ``recipe.toml``, and ``demo.mkv`` if it does not exist, into a folder; returns the recipe's path."""
     folder.mkdir(parents=True, exist_ok=True)
     movie, recipe = folder / "demo.mkv", folder / "recipe.toml"
     if not movie.exists():
-        partial = movie.with_name(f"demo.partial-{os.getpid()}.mkv")  # another may be painting here
+        partial = movie.with_name(f"demo.partial-{os.getpid()}.mkv")  # another process may be writing the same movie
         write_movie(partial, MOVIE)
         partial.replace(movie)
     recipe.write_text(RECIPE, encoding="utf-8")
