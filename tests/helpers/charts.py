@@ -1,4 +1,4 @@
-"""Pictures to measure colours on, and what the formulas make of them."""
+"""Test frames for colour conversion, and their expected codes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ PQ = ColorTags("pq", "bt2020", "bt2020nc", "tv")
 HLG = ColorTags("hlg", "bt2020", "bt2020nc", "tv")
 SDR = ColorTags("bt709", "bt709", "bt709", "tv")
 CHART = Box(0, 0, 320, 512)
-"""The whole of a picture of ``patches``."""
+"""The whole frame of ``patches``."""
 
 
 def patches(transfer: str, seed: int = 0) -> Floats:
-    """float64 (320, 512, 3): R'G'B' in 0..1 as 640 patches: neutrals, primaries and secondaries, random."""
+    """float64 (320, 512, 3): R'G'B' in 0..1 of 640 patches: neutrals, primaries and secondaries, random colours."""
     rng = np.random.default_rng(seed)
     neutrals = np.geomspace(0.05, 10_000, 64)[:, None] * np.ones(3)
     hues = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]])
@@ -33,7 +33,7 @@ def patches(transfer: str, seed: int = 0) -> Floats:
 
 
 def coded(rgb: Floats, tags: ColorTags, bits: int, sub_y: int = 1, sub_x: int = 1) -> Planes:
-    """R'G'B' as a picture of integer codes; chroma is the plain mean of its block. Planes are padded with junk."""
+    """R'G'B' as a frame of integer codes; chroma is the mean of its block. Planes are padded with garbage."""
     height, width, _ = rgb.shape
     step, full = 2 ** (bits - 8), 2**bits - 1
     black, span, chroma_span = (0, full, full) if tags.range == "pc" else (16 * step, 219 * step, 224 * step)
@@ -53,7 +53,7 @@ def coded(rgb: Floats, tags: ColorTags, bits: int, sub_y: int = 1, sub_x: int = 
 
 
 def noise(bits: int = 10, sub_y: int = 2, sub_x: int = 2, height: int = 90, width: int = 130, seed: int = 0) -> Planes:
-    """Every code at random, legal or not."""
+    """Random codes, legal and illegal ones."""
     rng = np.random.default_rng(seed)
     dtype = np.uint8 if bits == 8 else np.uint16
     rows, columns = -(-height // sub_y), -(-width // sub_x)
@@ -62,30 +62,30 @@ def noise(bits: int = 10, sub_y: int = 2, sub_x: int = 2, height: int = 90, widt
     return Planes(y, cb, cr, height, width, sub_y, sub_x, bits)
 
 
-def whole(picture: Planes) -> Box:
-    return Box(0, 0, picture.height, picture.width)
+def whole(frame: Planes) -> Box:
+    return Box(0, 0, frame.height, frame.width)
 
 
 def ramp(bits: int, tags: ColorTags = PQ) -> Planes:
-    """Every luma code once, without colour."""
+    """Every luma code once, with neutral chroma."""
     codes = np.arange(2**bits, dtype=np.uint8 if bits == 8 else np.uint16)[None, :]
     neutral = codes if tags.matrix == "rgb" else np.full_like(codes, 2 ** (bits - 1))
     return Planes(codes, neutral, neutral, 1, 2**bits, 1, 1, bits)
 
 
 def assert_within_one_code(codes: Codes, exact: Codes, rare: float = 1e-5) -> None:
-    """All but ``rare`` of the samples are at most 1 code from the exact value, rounded half up."""
+    """All but a share of ``rare`` of the samples are at most 1 code from the exact value, rounded half up."""
     difference = np.abs(codes.astype(np.int64) - np.floor(exact + 0.5).astype(np.int64))
     assert (difference > 1).mean() <= rare, f"{(difference > 1).mean():.1e} off by more than 1, most {difference.max()}"
     assert (difference > 0).mean() < 0.02
 
 
-def expected(picture: Planes, tags: ColorTags, settings: ToneSettings, peak: float) -> Codes:
+def expected(frame: Planes, tags: ColorTags, settings: ToneSettings, peak: float) -> Codes:
     white = settings.reference_white
     assert isinstance(settings.curve, str)
     curve = reference.CURVES[settings.curve]
     return reference.sdr(
-        picture,
+        frame,
         tags,
         lambda x: curve(x, peak / white, white),
         desat=settings.desat,

@@ -1,4 +1,4 @@
-"""What colours should be: the formulas in float64, whole pictures, written apart from the package and from its tables.
+"""Reference colour conversion of whole frames in float64, written independently of the package.
 
 The order and the constants are those of FFmpeg 5.1's ``zscale`` (zimg 3.0) and ``tonemap`` filters.
 """
@@ -39,20 +39,20 @@ SITING = {
     "bottomleft": (0.0, 1.0),
     "bottom": (0.5, 1.0),
 }
-"""(x, y) of a chroma sample among its 2 x 2 luma samples."""
+"""(x, y) of the first chroma sample in luma pixels."""
 
 
-def signal(picture: Planes, tags: ColorTags) -> Array:
-    """float64 (H, W, 3): R'G'B' of the whole picture, not clipped."""
-    height, width, bits = picture.height, picture.width, picture.bits
-    y = picture.y[:height, :width].astype(np.float64)
+def signal(frame: Planes, tags: ColorTags) -> Array:
+    """float64 (H, W, 3): R'G'B' of the whole frame, not clipped."""
+    height, width, bits = frame.height, frame.width, frame.bits
+    y = frame.y[:height, :width].astype(np.float64)
     x0, y0 = SITING[tags.chroma_location]
-    rows = (np.arange(height) - y0) / 2 if picture.sub_y == 2 else np.arange(height, dtype=np.float64)
-    columns = (np.arange(width) - x0) / 2 if picture.sub_x == 2 else np.arange(width, dtype=np.float64)
-    chroma_height, chroma_width = math.ceil(height / picture.sub_y), math.ceil(width / picture.sub_x)
+    rows = (np.arange(height) - y0) / 2 if frame.sub_y == 2 else np.arange(height, dtype=np.float64)
+    columns = (np.arange(width) - x0) / 2 if frame.sub_x == 2 else np.arange(width, dtype=np.float64)
+    chroma_height, chroma_width = math.ceil(height / frame.sub_y), math.ceil(width / frame.sub_x)
     cb, cr = (
         _bilinear(plane[:chroma_height, :chroma_width].astype(np.float64), rows, columns)
-        for plane in (picture.cb, picture.cr)
+        for plane in (frame.cb, frame.cr)
     )
     step = 2 ** (bits - 8)
     full = 2**bits - 1
@@ -67,7 +67,7 @@ def signal(picture: Planes, tags: ColorTags) -> Array:
 
 
 def _bilinear(plane: Array, rows: Array, columns: Array) -> Array:
-    """The plane at these coordinates: mean of the four samples around, its edges repeated."""
+    """The plane at these coordinates, interpolated between the four nearest samples; edges are repeated."""
 
     def along(values: Array, at: Array, axis: int) -> Array:
         low = np.floor(at).astype(int)
@@ -94,8 +94,8 @@ def pq_signal(nits: Array) -> Array:
 
 def hlg_scene(signal: Array) -> Array:
     """Scene light of HLG signal (BT.2100); super-whites to 1.5 are kept."""
-    held = np.clip(signal, 0, 1.5)
-    return np.where(held <= 0.5, held**2 / 3, (np.exp((held - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+    clamped = np.clip(signal, 0, 1.5)
+    return np.where(clamped <= 0.5, clamped**2 / 3, (np.exp((clamped - 0.55991073) / 0.17883277) + 0.28466892) / 12)
 
 
 def hlg_signal(scene: Array) -> Array:
@@ -113,14 +113,14 @@ def hlg_nits(signal: Array, by_luminance: bool = False) -> Array:
 
 
 def light(signal: Array, tags: ColorTags, reference_white: float = 100.0, by_luminance: bool = False) -> Array:
-    """Linear RGB in the picture's primaries, relative to reference white."""
+    """Linear RGB in the frame's primaries, relative to reference white."""
     if tags.transfer == "pq":
         return pq_nits(signal) / reference_white
     return hlg_nits(signal, by_luminance) / reference_white
 
 
 def tone_mapped(rgb: Array, tags: ColorTags, curve: Callable[[Array], Array], desat: float = 2.0) -> Array:
-    """vf_tonemap: linear RGB in BT.709 primaries -> the same, brought down by the curve of its largest channel."""
+    """FFmpeg's ``tonemap``: linear RGB in BT.709 primaries, scaled by the curve of its largest channel."""
     if desat > 0:
         kr, kb = KR_KB[tags.matrix]
         luma = (rgb @ [kr, 1 - kr - kb, kb])[..., None]
@@ -131,7 +131,7 @@ def tone_mapped(rgb: Array, tags: ColorTags, curve: Callable[[Array], Array], de
 
 
 def sdr(
-    picture: Planes,
+    frame: Planes,
     tags: ColorTags,
     curve: Callable[[Array], Array],
     *,
@@ -139,17 +139,17 @@ def sdr(
     reference_white: float = 100.0,
     by_luminance: bool = False,
 ) -> Array:
-    """float64 (H, W, 3): SDR codes 0..255 of an HDR picture before rounding."""
-    linear = light(signal(picture, tags), tags, reference_white, by_luminance) @ GAMUTS[tags.primaries].T
+    """float64 (H, W, 3): SDR codes 0..255 of an HDR frame before rounding."""
+    linear = light(signal(frame, tags), tags, reference_white, by_luminance) @ GAMUTS[tags.primaries].T
     return 255 * np.clip(tone_mapped(linear, tags, curve, desat), 0, 1) ** (1 / 2.4)
 
 
-def sdr_of_sdr(picture: Planes, tags: ColorTags) -> Array:
-    """float64 (H, W, 3): codes 0..255 of an SDR picture before rounding; BT.2020 is brought to BT.709 primaries."""
-    held = np.clip(signal(picture, tags), 0, 1)
+def sdr_of_sdr(frame: Planes, tags: ColorTags) -> Array:
+    """float64 (H, W, 3): codes 0..255 of an SDR frame before rounding, in BT.709 primaries."""
+    clamped = np.clip(signal(frame, tags), 0, 1)
     if tags.primaries in ("bt2020", "smpte432"):
-        held = np.clip(held**2.4 @ GAMUTS[tags.primaries].T, 0, 1) ** (1 / 2.4)
-    return 255 * held
+        clamped = np.clip(clamped**2.4 @ GAMUTS[tags.primaries].T, 0, 1) ** (1 / 2.4)
+    return 255 * clamped
 
 
 # --- curves: x relative to reference white, p the peak likewise, w reference white in cd/m2 --------------------------

@@ -1,4 +1,4 @@
-"""Augmentations treat ground truth and low-quality frames alike."""
+"""Augmentations change ground truth and low-quality frames in the same way."""
 
 import pickle
 
@@ -20,7 +20,7 @@ def sample(height: int = 18, width: int = 18, sequence: bool = False) -> dict[st
 @pytest.mark.parametrize("sequence", [False, True])
 @pytest.mark.parametrize("size", [(18, 18), (18, 30)])
 @pytest.mark.parametrize("seed", range(12))
-def test_low_quality_frames_still_show_the_ground_truth(size, sequence, seed):
+def test_low_quality_frames_still_match_the_ground_truth(size, sequence, seed):
     original = sample(*size, sequence)
     changed = Compose()(original, np.random.default_rng(seed))
     gt, lq = changed["gt"], changed["lq"]
@@ -35,15 +35,15 @@ def test_every_orientation_and_direction_is_drawn():
     assert len(seen) == 16  # eight of the square, each in both directions of time
 
 
-def test_nothing_but_the_generator_decides_and_the_sample_is_left_alone():
+def test_results_depend_on_the_generator_only_and_the_input_is_not_modified():
     original = sample()
     kept = {key: value.clone() for key, value in original.items() if isinstance(value, torch.Tensor)}
-    one, two = (pickle.loads(pickle.dumps(Compose()))(original, np.random.default_rng(9)) for _ in range(2))
-    assert torch.equal(one["lq"], two["lq"])
+    first, second = (pickle.loads(pickle.dumps(Compose()))(original, np.random.default_rng(9)) for _ in range(2))
+    assert torch.equal(first["lq"], second["lq"])
     assert all(torch.equal(original[key], value) for key, value in kept.items())
 
 
-def test_each_does_what_its_name_says():
+def test_each_transform_changes_the_frames_as_documented():
     original = sample()
     turned = ReverseTime(1.0)(original, np.random.default_rng(0))
     assert torch.equal(turned["lq"], original["lq"].flip(0))

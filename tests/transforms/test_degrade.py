@@ -1,4 +1,4 @@
-"""Degradations: what the literature defines, the same bits whatever runs them, pictures of the promised size."""
+"""Degradations follow their definitions in the literature, are bit-exact, and give frames of the promised size."""
 
 import pickle
 
@@ -22,7 +22,7 @@ from torch_hdrpatches.transforms.corruptions import (
 
 
 def frames(height: int = 36, width: int = 60, dtype: torch.dtype = torch.uint8, count: int = 7) -> Tensor:
-    """Waves in motion with noise over the whole range of the type, (T, 3, H, W), rows of pixels in memory."""
+    """(T, 3, H, W): moving waves with noise over the full range of the type, with channels last in memory."""
     t, y, x, c = np.mgrid[:count, :height, :width, :3]
     waves = np.sin((x + 2 * t) / 7 + c) * np.cos(y / 9 - c) + np.random.default_rng(3).normal(0, 0.1, t.shape)
     top = torch.iinfo(dtype).max
@@ -34,43 +34,43 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-SHRINKS = [BI(), BD(), Area(), Lanczos(), OldLanczos()]
+DEGRADATIONS = [BI(), BD(), Area(), Lanczos(), OldLanczos()]
 STEPS = [Blur(ellipse=0.0), Blur(ellipse=1.0), GaussianNoise(), PoissonNoise(), Sometimes(GaussianNoise(), 0.5)]
-STEPS_OF_8_BITS = [Jpeg(), OneOf((Jpeg(), Blur()))]
+STEPS_FOR_8_BITS = [Jpeg(), OneOf((Jpeg(), Blur()))]
 CODECS = [VideoCodec("libx264"), VideoCodec("libx265")]
 CHAINS = [Chain((step,)) for step in STEPS] + [Chain(after=(step,)) for step in CODECS]
-EVERYTHING = [*SHRINKS, *CHAINS]
-EVERYTHING_OF_8_BITS = [*EVERYTHING, second_order(), *(Chain(after=(step,)) for step in STEPS_OF_8_BITS)]
+ALL = [*DEGRADATIONS, *CHAINS]
+ALL_FOR_8_BITS = [*ALL, second_order(), *(Chain(after=(step,)) for step in STEPS_FOR_8_BITS)]
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("degrade", EVERYTHING_OF_8_BITS, ids=str)
+@pytest.mark.parametrize("degrade", ALL_FOR_8_BITS, ids=str)
 def test_8_bit_frames_become_exactly_one_over_scale(degrade, scale):
     out = degrade(frames(), scale, rng())
     assert (out.dtype, tuple(out.shape)) == (torch.uint8, (7, 3, 36 // scale, 60 // scale))
 
 
-@pytest.mark.parametrize("degrade", EVERYTHING, ids=str)
-def test_16_bit_frames_look_as_8_bit_frames_do(degrade):
+@pytest.mark.parametrize("degrade", ALL, ids=str)
+def test_16_bit_frames_look_like_8_bit_frames(degrade):
     shallow = frames()
     out = degrade((shallow.int() * 257).to(torch.uint16), 3, rng())
     assert (out.dtype, tuple(out.shape)) == (torch.uint16, (7, 3, 12, 20))
-    # The two depths of an encoder decide differently.
+    # An encoder makes other decisions at another bit depth.
     tolerance = 8 if "VideoCodec" in str(degrade) else 0.6
     assert (out.double() / 257 - degrade(shallow, 3, rng()).double()).abs().mean() < tolerance
 
 
-@pytest.mark.parametrize("degrade", EVERYTHING_OF_8_BITS, ids=str)
+@pytest.mark.parametrize("degrade", ALL_FOR_8_BITS, ids=str)
 def test_the_same_generator_gives_the_same_bits(degrade):
     original = frames()
     kept = original.clone()
     first = degrade(original, 3, rng(5))
-    again = pickle.loads(pickle.dumps(degrade))(original.contiguous(), 3, rng(5))  # another order in memory
+    again = pickle.loads(pickle.dumps(degrade))(original.contiguous(), 3, rng(5))  # with another memory layout
     assert torch.equal(first, again)
     assert torch.equal(original, kept)
 
 
-@pytest.mark.parametrize("degrade", [*EVERYTHING_OF_8_BITS], ids=str)
+@pytest.mark.parametrize("degrade", [*ALL_FOR_8_BITS], ids=str)
 def test_the_number_of_threads_changes_no_bit(degrade):
     threads = torch.get_num_threads()
     try:
@@ -84,7 +84,7 @@ def test_the_number_of_threads_changes_no_bit(degrade):
     assert torch.equal(outs[0], outs[2])
 
 
-@pytest.mark.parametrize("degrade", SHRINKS, ids=str)
+@pytest.mark.parametrize("degrade", DEGRADATIONS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
 def test_flat_frames_stay_flat(degrade, dtype):
     for code in (0, 1, 100, torch.iinfo(dtype).max):
@@ -92,9 +92,9 @@ def test_flat_frames_stay_flat(degrade, dtype):
         assert (degrade(flat, 3, rng()).int() == code).all()
 
 
-def test_a_remainder_is_refused():
-    for degrade in (*SHRINKS, Chain()):
-        with pytest.raises(ValueError, match="35 x 60 cannot be shrunk by 3 without a remainder"):
+def test_sizes_that_are_not_multiples_of_the_scale_are_refused():
+    for degrade in (*DEGRADATIONS, Chain()):
+        with pytest.raises(ValueError, match="frames are 35 x 60, expected multiples of the scale 3"):
             degrade(frames(35, 60), 3, rng())
 
 
@@ -104,7 +104,7 @@ def keys(x: np.ndarray) -> np.ndarray:
 
 
 def matlab_axis(length: int, scale: int) -> np.ndarray:
-    """Weights as MATLAB's imresize("bicubic", antialiasing) has them inside the picture."""
+    """Weights of MATLAB's antialiased imresize("bicubic") inside the image."""
     centres = (np.arange(length // scale) + 0.5) * scale - 0.5
     weights = keys((np.arange(length) - centres[:, None]) / scale)
     return weights / weights.sum(axis=1, keepdims=True)
@@ -116,12 +116,12 @@ def test_bi_is_the_antialiased_bicubic_of_matlab(scale, dtype):
     source = frames(72, 96, dtype)
     down, across = matlab_axis(72, scale), matlab_axis(96, scale)
     exact = np.clip(np.einsum("ih,tchw,jw->tcij", down, source.double().numpy(), across), 0, torch.iinfo(dtype).max)
-    # 8 bits are rounded and clamped between the passes too.
+    # With 8 bits, values are also rounded and clamped between the passes.
     tolerance = {torch.uint8: 1.8, torch.uint16: 0.52}[dtype]
     assert np.abs(BI()(source, scale, rng()).double().numpy() - exact).max() < tolerance
 
 
-def test_bi_is_what_torch_gives():
+def test_bi_equals_torch():
     expected = F.interpolate(frames(), (12, 20), mode="bicubic", antialias=True)
     assert torch.equal(BI()(frames(), 3, rng()), expected)
 
@@ -142,11 +142,11 @@ def test_area_is_the_mean(scale):
     assert (Area()(frames(), scale, rng()).double() - mean).abs().max() < 0.51
 
 
-def test_lanczos_is_pillow_s():
+def test_lanczos_equals_pillow():
     from PIL import Image
 
-    pictures = frames().permute(0, 2, 3, 1).numpy()
-    expected = [np.asarray(Image.fromarray(p).resize((20, 12), Image.Resampling.LANCZOS)) for p in pictures]
+    images = frames().permute(0, 2, 3, 1).numpy()
+    expected = [np.asarray(Image.fromarray(p).resize((20, 12), Image.Resampling.LANCZOS)) for p in images]
     ours = Lanczos()(frames(), 3, rng()).permute(0, 2, 3, 1).numpy()
     assert np.abs(ours.astype(int) - np.stack(expected)).max() <= 1
 
@@ -156,11 +156,11 @@ def test_old_lanczos_at_scale_3_is_every_third_pixel():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_old_lanczos_is_cv2_s(scale):
+def test_old_lanczos_equals_cv2(scale):
     cv2 = pytest.importorskip("cv2")
     size = (60 // scale, 36 // scale)
-    pictures = frames().permute(0, 2, 3, 1).numpy()
-    expected = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_LANCZOS4) for p in pictures])
+    images = frames().permute(0, 2, 3, 1).numpy()
+    expected = np.stack([cv2.resize(p, size, interpolation=cv2.INTER_LANCZOS4) for p in images])
     ours = OldLanczos()(frames(), scale, rng()).permute(0, 2, 3, 1).numpy()
     assert np.abs(ours.astype(int) - expected).max() <= 1
 
@@ -169,7 +169,7 @@ def grey_frames(code: int, size: int = 96) -> Tensor:
     return torch.full((7, 3, size, size), code, dtype=torch.uint8)
 
 
-def test_gaussian_noise_has_its_sigma_and_is_new_in_every_frame():
+def test_gaussian_noise_has_its_sigma_and_differs_in_every_frame():
     noise = GaussianNoise((10, 10), grey=0.0)(grey_frames(128), rng()).double() - 128
     assert noise.std() == pytest.approx(10, rel=0.02)
     assert noise.mean() == pytest.approx(0, abs=0.1)
@@ -190,7 +190,7 @@ def test_grey_noise_is_the_same_in_all_channels(step):
 
 
 @pytest.mark.parametrize(("along", "across", "angle"), [(2.0, 2.0, 0.0), (3.0, 1.0, 0.0), (3.0, 1.0, np.pi / 4)])
-def test_a_blur_kernel_has_its_spread(along, across, angle):
+def test_a_blur_kernel_has_its_standard_deviations(along, across, angle):
     kernel = gaussian_kernel(along, across, angle).astype(np.float64)
     radius = len(kernel) // 2
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
@@ -200,12 +200,14 @@ def test_a_blur_kernel_has_its_spread(along, across, angle):
     assert (kernel * v**2).sum() == pytest.approx(across**2, rel=0.04)
 
 
-def test_an_ellipse_of_equal_axes_is_the_round_blur():
-    two = [Blur((1.5, 1.5), ellipse=probability)(frames(), rng()).int() for probability in (0.0, 1.0)]
-    assert (two[0] - two[1]).abs().max() <= 1
+def test_an_anisotropic_blur_of_equal_axes_is_the_isotropic_blur():
+    isotropic, anisotropic = (
+        Blur((1.5, 1.5), ellipse=probability)(frames(), rng()).int() for probability in (0.0, 1.0)
+    )
+    assert (isotropic - anisotropic).abs().max() <= 1
 
 
-def test_random_resize_draws_sizes_on_both_sides():
+def test_random_resize_draws_larger_and_smaller_sizes():
     sizes = [tuple(RandomResize((0.5, 1.5))(frames(count=1), rng(seed)).shape[-2:]) for seed in range(40)]
     larger, smaller = (sum(compare(w, 60) for _, w in sizes) for compare in (int.__gt__, int.__lt__))
     assert (larger, smaller, 40 - larger - smaller) > (2, 15, 0)
@@ -213,7 +215,7 @@ def test_random_resize_draws_sizes_on_both_sides():
 
 
 @pytest.mark.parametrize("step", [Jpeg((10, 10)), *(VideoCodec(c.codec, (40, 40)) for c in CODECS)], ids=str)
-def test_compression_changes_the_frames_but_keeps_their_colours(step):
+def test_compression_changes_frames_but_keeps_their_mean_colour(step):
     source = frames(90, 120)
     out = step(source, rng())
     difference = out.double() - source.double()
@@ -223,12 +225,12 @@ def test_compression_changes_the_frames_but_keeps_their_colours(step):
 
 @pytest.mark.parametrize("codec", CODECS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_a_codec_at_its_best_gives_the_frames_back(codec, dtype):
+def test_a_codec_at_best_quality_restores_the_frames(codec, dtype):
     smooth = F.interpolate(frames(5, 7, dtype).float(), (33, 47), mode="bilinear").round().to(dtype)
     out = VideoCodec(codec.codec, (0, 0))(smooth, rng())
     assert (out.double() - smooth.double()).abs().mean() < 2 * torch.iinfo(dtype).max / 255
 
 
 def test_jpeg_refuses_16_bits():
-    with pytest.raises(ValueError, match="JPEG holds 8-bit frames"):
+    with pytest.raises(ValueError, match=r"frames are torch\.uint16, but JPEG holds 8 bits"):
         Jpeg()(frames(dtype=torch.uint16), rng())

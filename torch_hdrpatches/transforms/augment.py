@@ -1,4 +1,4 @@
-"""Flips, quarter turns and time reversal of a sample: the same for its ground truth and its low-quality frames."""
+"""Random flips, rotations and time reversal, the same for a sample's ground truth and its low-quality frames."""
 
 from __future__ import annotations
 
@@ -13,61 +13,57 @@ from torch import Tensor
 SampleT = TypeVar("SampleT", bound=Mapping[str, Any])
 
 Transform: TypeAlias = Callable[[SampleT, np.random.Generator], SampleT]
-"""``transform(sample, rng)`` gives another sample; all randomness comes from ``rng``."""
+"""``transform(sample, rng)`` returns a new sample; all randomness comes from ``rng``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """Left to right, and top to bottom, each with a probability."""
+    """A horizontal and a vertical flip, each with the same probability."""
 
     probability: float = 0.5
 
     def __call__(self, sample: SampleT, rng: np.random.Generator) -> SampleT:
-        """See ``Transform``."""
         axes = [axis for axis in (-1, -2) if rng.random() < self.probability]
-        return _changed(sample, lambda picture: torch.flip(picture, axes)) if axes else sample
+        return _changed(sample, lambda frames: torch.flip(frames, axes)) if axes else sample
 
 
 @dataclass(frozen=True, slots=True)
 class Rotate:
-    """Square patches by 0, 90, 180 or 270 degrees, others by 0 or 180, so that a format keeps its shape."""
+    """A rotation by 0, 90, 180 or 270 degrees, or by 0 or 180 if the patch is not square."""
 
     def __call__(self, sample: SampleT, rng: np.random.Generator) -> SampleT:
-        """See ``Transform``."""
         turns = int(rng.integers(4))
         height, width = sample["gt"].shape[-2:]
         if height != width:
             turns -= turns % 2
-        return _changed(sample, lambda picture: torch.rot90(picture, turns, (-2, -1))) if turns else sample
+        return _changed(sample, lambda frames: torch.rot90(frames, turns, (-2, -1))) if turns else sample
 
 
 @dataclass(frozen=True, slots=True)
 class ReverseTime:
-    """The frames in reverse with a probability; a ground truth of one frame is the centre and stays."""
+    """The reverse order of frames with a given probability; a ground truth of one frame (the centre) is unchanged."""
 
     probability: float = 0.5
 
     def __call__(self, sample: SampleT, rng: np.random.Generator) -> SampleT:
-        """See ``Transform``."""
         if rng.random() >= self.probability:
             return sample
-        return _changed(sample, lambda picture: torch.flip(picture, (0,)) if picture.ndim == 4 else picture)
+        return _changed(sample, lambda frames: torch.flip(frames, (0,)) if frames.ndim == 4 else frames)
 
 
 @dataclass(frozen=True, slots=True)
 class Compose:
-    """Several transforms, one after the other."""
+    """Several transforms in sequence."""
 
     transforms: tuple[Transform[Any], ...] = (Flip(), Rotate(), ReverseTime())
 
     def __call__(self, sample: SampleT, rng: np.random.Generator) -> SampleT:
-        """See ``Transform``."""
         for transform in self.transforms:
             sample = transform(sample, rng)
         return sample
 
 
 def _changed(sample: SampleT, change: Callable[[Tensor], Tensor]) -> SampleT:
-    """A copy of the sample with its pictures, all tensors of (..., height, width), changed."""
-    pictures = {key: change(value) for key, value in sample.items() if isinstance(value, Tensor) and value.ndim >= 3}
-    return type(sample)({**sample, **pictures})  # type: ignore[call-arg]  # a mapping is built from a mapping
+    """A copy of the sample in which ``change`` is applied to all tensors (..., height, width)."""
+    frames = {key: change(value) for key, value in sample.items() if isinstance(value, Tensor) and value.ndim >= 3}
+    return type(sample)({**sample, **frames})  # type: ignore[call-arg]  # a mapping is built from a mapping

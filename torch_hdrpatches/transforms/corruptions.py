@@ -1,4 +1,4 @@
-"""What real footage has suffered: blur, resizing, noise and JPEG, as steps to chain before and after the shrinking."""
+"""Random corruptions of real footage (blur, resizing, noise, JPEG), to be chained before and after downscaling."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from ..jit import compiled
 from . import filters
-from .degrade import blurred, resized, shrunk_size
+from .degrade import blurred, frames_of, images_of, resized, shrunk_size
 from .filters import Array
 
 Step: TypeAlias = Callable[[Tensor, np.random.Generator], Tensor]
 """``step(frames, rng)``: uint8 or uint16 (T, 3, H, W) to the same dtype; only ``RandomResize`` changes the size.
 
-What a step draws holds for all frames; noise itself is new in every frame.
+Parameters are drawn once for all frames; noise is drawn anew for each frame.
 """
 
 Range: TypeAlias = tuple[float, float]
@@ -30,13 +29,12 @@ Range: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A ``Degrade`` made of steps: those before at ground-truth size, bicubic to exactly 1 / scale, those after."""
+    """A ``Degrade``: steps at ground-truth size, bicubic scaling to exactly 1 / scale, steps at low-quality size."""
 
     before: tuple[Step, ...] = ()
     after: tuple[Step, ...] = ()
 
     def __call__(self, frames: Tensor, scale: int, rng: np.random.Generator) -> Tensor:
-        """See ``degrade.Degrade``."""
         size = shrunk_size(frames, scale)
         for step in self.before:
             frames = step(frames, rng)
@@ -47,7 +45,7 @@ class Chain:
 
 
 def second_order() -> Chain:
-    """The two rounds of Real-ESRGAN (Wang et al. 2021) with its published ranges, less the sinc filters."""
+    """The second-order degradation of Real-ESRGAN (Wang et al. 2021), published ranges, without sinc filters."""
     noise = OneOf((GaussianNoise((1, 30)), PoissonNoise((0.05, 3.0))))
     weaker = OneOf((GaussianNoise((1, 25)), PoissonNoise((0.05, 2.5))))
     first = (Blur((0.2, 3.0)), RandomResize((0.15, 1.5)), noise, Jpeg((30, 95)))
@@ -57,60 +55,56 @@ def second_order() -> Chain:
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """One of the steps, each as likely as the others."""
+    """One of the steps, chosen with equal probability."""
 
     steps: tuple[Step, ...]
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
         return self.steps[int(rng.integers(len(self.steps)))](frames, rng)
 
 
 @dataclass(frozen=True, slots=True)
 class Sometimes:
-    """The step with a probability, otherwise nothing."""
+    """The step with a given probability, otherwise no change."""
 
     step: Step
     probability: float = 0.5
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
         return self.step(frames, rng) if rng.random() < self.probability else frames
 
 
 @dataclass(frozen=True, slots=True)
 class Blur:
-    """A Gaussian blur, round or (with a probability) an ellipse at any angle; edges are mirrored."""
+    """A Gaussian blur, isotropic or anisotropic at a random angle; edges are mirrored."""
 
     sigma: Range = (0.2, 3.0)
-    """Standard deviation in pixels; of an ellipse, each axis has its own."""
+    """Standard deviation in pixels; of an anisotropic blur, drawn for each axis."""
     ellipse: float = 0.5
-    """Probability of an ellipse."""
+    """Probability of an anisotropic blur."""
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
         along, across = rng.uniform(*self.sigma, 2)
         angle = rng.uniform(0.0, math.pi)
         if rng.random() >= self.ellipse:
             return blurred(frames, along)
         kernel = gaussian_kernel(along, across, angle)
-        return _frames(np.stack([_convolved(picture, kernel) for picture in _pictures(frames)]))
+        return frames_of(np.stack([_convolved(image, kernel) for image in images_of(frames)]))
 
 
 @dataclass(frozen=True, slots=True)
 class RandomResize:
-    """Another size: larger, smaller or the same with probabilities 0.2, 0.7 and 0.1; bilinear or bicubic."""
+    """Scaling down, up or not at all with probabilities 0.7, 0.2 and 0.1; bilinear or bicubic."""
 
     factor: Range = (0.15, 1.5)
-    """Smallest and largest factor, below and above 1."""
+    """Smallest factor (below 1) and largest factor (above 1)."""
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
-        turn = rng.random()
+        u = rng.random()
         factor = 1.0
-        if turn < 0.7:
+        if u < 0.7:
             factor = rng.uniform(self.factor[0], 1.0)
-        elif turn < 0.9:
+        elif u < 0.9:
             factor = rng.uniform(1.0, self.factor[1])
         kernel = (filters.TRIANGLE, filters.CUBIC)[int(rng.integers(2))]
         height, width = (max(1, round(length * factor)) for length in frames.shape[-2:])
@@ -119,54 +113,50 @@ class RandomResize:
 
 @dataclass(frozen=True, slots=True)
 class GaussianNoise:
-    """Normal noise of one strength everywhere."""
+    """Normal noise of constant strength."""
 
     sigma: Range = (1.0, 30.0)
-    """Standard deviation in 8-bit codes, whatever the depth of the frames."""
+    """Standard deviation in 8-bit codes, at any bit depth."""
     grey: float = 0.4
     """Probability that the three channels get the same noise."""
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
-        pictures = _pictures(frames)
-        sigma = rng.uniform(*self.sigma) * _code(pictures)
-        return _frames(_rounded(pictures + np.float32(sigma) * _normal(pictures, self.grey, rng), pictures.dtype))
+        images = images_of(frames)
+        sigma = rng.uniform(*self.sigma) * _code_8_bit(images)
+        return _with_noise(images, np.float32(sigma), self.grey, rng)
 
 
 @dataclass(frozen=True, slots=True)
 class PoissonNoise:
-    """Noise of counted light, stronger where it is brighter: normal noise with the variance of a Poisson count."""
+    """Photon noise: normal noise with the variance of a Poisson distribution, which grows with the value."""
 
     strength: Range = (0.05, 3.0)
-    """Standard deviation over the square root of the value, both in 8-bit codes; 1 is a count of 1 per code."""
+    """Standard deviation divided by the square root of the value, both in 8-bit codes."""
     grey: float = 0.4
     """Probability that the three channels get the same noise."""
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
-        pictures = _pictures(frames)
-        strength = rng.uniform(*self.strength) * math.sqrt(_code(pictures))
-        sigma = np.float32(strength) * np.sqrt(pictures, dtype=np.float32)
-        return _frames(_rounded(pictures + sigma * _normal(pictures, self.grey, rng), pictures.dtype))
+        images = images_of(frames)
+        strength = rng.uniform(*self.strength) * math.sqrt(_code_8_bit(images))
+        return _with_noise(images, np.float32(strength) * np.sqrt(images, dtype=np.float32), self.grey, rng)
 
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """JPEG and back, of one quality for all frames; 8-bit frames only."""
+    """JPEG compression with one quality for all frames; 8-bit frames only."""
 
     quality: tuple[int, int] = (30, 95)
-    """Lowest and highest quality, as Pillow counts it."""
+    """Lowest and highest quality on Pillow's scale."""
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        """See ``Step``."""
         if frames.dtype != torch.uint8:
-            raise ValueError(f"JPEG holds 8-bit frames, these are {frames.dtype}; leave Jpeg out for HDR")
+            raise ValueError(f"frames are {frames.dtype}, but JPEG holds 8 bits; leave Jpeg out of the chain for HDR")
         quality = int(rng.integers(self.quality[0], self.quality[1] + 1))
-        return _frames(np.stack([_jpeg(picture, quality) for picture in _pictures(frames)]))
+        return frames_of(np.stack([_jpeg(image, quality) for image in images_of(frames)]))
 
 
 def gaussian_kernel(along: float, across: float, angle: float) -> Array:
-    """float32 (n, n), sum 1: standard deviations along and across an axis that is turned by ``angle`` radians."""
+    """float32 (n, n) of sum 1, with a standard deviation along and across an axis rotated by ``angle`` radians."""
     radius = max(1, math.ceil(3.0 * max(along, across)))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float64)
     u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
@@ -174,41 +164,32 @@ def gaussian_kernel(along: float, across: float, angle: float) -> Array:
     return np.asarray(bell / bell.sum(), np.float32)
 
 
-def _pictures(frames: Tensor) -> Array:
-    """(T, 3, H, W) frames as a contiguous (T, H, W, 3) array."""
-    return frames.permute(0, 2, 3, 1).contiguous().numpy()
+def _code_8_bit(images: Array) -> float:
+    """The step of an 8-bit code, in codes of these images."""
+    return float(np.iinfo(images.dtype).max) / 255
 
 
-def _frames(pictures: Array) -> Tensor:
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2)
-
-
-def _code(pictures: Array) -> float:
-    """One 8-bit code in the codes of these pictures."""
-    return float(np.iinfo(pictures.dtype).max) / 255
-
-
-def _normal(pictures: Array, grey: float, rng: np.random.Generator) -> Array:
+def _with_noise(images: Array, sigma: Array | np.float32, grey: float, rng: np.random.Generator) -> Tensor:
+    """Add normal noise, with probability ``grey`` the same in all channels, and round."""
     channels = 1 if rng.random() < grey else 3
-    return rng.standard_normal((*pictures.shape[:3], channels), dtype=np.float32)
-
-
-def _rounded(values: Array, dtype: np.dtype[Any]) -> Array:
+    values = images + sigma * rng.standard_normal((*images.shape[:3], channels), dtype=np.float32)
     np.rint(values, out=values)
-    return np.clip(values, 0, np.iinfo(dtype).max, out=values).astype(dtype)
+    return frames_of(np.clip(values, 0, np.iinfo(images.dtype).max, out=values).astype(images.dtype))
 
 
-def _jpeg(picture: Array, quality: int) -> Array:
+def _jpeg(image: Array, quality: int) -> Array:
+    from PIL import Image  # only JPEG needs it
+
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=quality)
+    Image.fromarray(image).save(stream, "JPEG", quality=quality)
     return np.asarray(Image.open(stream))
 
 
-def _convolved(picture: Array, kernel: Array) -> Array:
-    """(H, W, 3) under an odd square kernel; edges are mirrored."""
+def _convolved(image: Array, kernel: Array) -> Array:
+    """(H, W, 3) convolved with an odd square kernel; edges are mirrored."""
     radius = len(kernel) // 2
-    padded = np.pad(picture, ((radius, radius), (radius, radius), (0, 0)), mode="reflect").astype(np.float32)
-    out = np.empty_like(picture)
+    padded = np.pad(image, ((radius, radius), (radius, radius), (0, 0)), mode="reflect").astype(np.float32)
+    out = np.empty_like(image)
     _convolve(padded.reshape(len(padded), -1), kernel, out.reshape(len(out), -1))
     return out
 
@@ -217,7 +198,7 @@ def _convolved(picture: Array, kernel: Array) -> Array:
 def _convolve(padded: Array, kernel: Array, out: Array) -> None:
     sums = np.empty(out.shape[1], np.float32)
     for i in range(len(out)):
-        sums[:] = 0.5  # rounds half up
+        sums[:] = 0.5  # the conversion to integers then rounds half up
         for down in range(len(kernel)):
             for across in range(len(kernel)):
                 values = padded[i + down, 3 * across : 3 * across + len(sums)]

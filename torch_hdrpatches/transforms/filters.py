@@ -1,73 +1,73 @@
-"""Separable filters: which source pixels make an output pixel, and the two passes that apply them."""
+"""Separable filters: the taps of each axis, and the two passes that apply them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeAlias
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy import float32 as f32
 
 from ..jit import compiled
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
+Edge: TypeAlias = Callable[[Array, int], Array]
+"""``edge(index, length)``: the pixels whose values stand in for pixels outside the image."""
+
 
 @dataclass(frozen=True, slots=True)
-class Kernel:
-    """A symmetric filter: ``weight(x)`` counts for |x| <= radius, in source pixels; the sum need not be 1."""
+class FilterKernel:
+    """A symmetric filter kernel: weights by distance in source pixels, for distances up to ``radius``."""
 
     weight: Callable[[Array], Array]
+    """Weights need not sum to 1."""
     radius: float
 
 
-@dataclass(frozen=True, slots=True)
-class Taps:
+class Taps(NamedTuple):
     """One axis of a separable filter: output i is the sum over k of weights[i, k] * source[first[i] + k]."""
 
     first: Array
-    """int64 (n,); where first[i] + k lies outside the source, the weight is 0"""
+    """int64 (n,); where first[i] + k lies outside the source, the weight is 0."""
     weights: Array
-    """float32 (n, count); rows sum to 1; count is even, as taps are applied two at a time"""
+    """float32 (n, count); rows sum to 1. The count is even, because taps are applied in pairs."""
 
     def part(self, start: int, count: int) -> Taps:
-        """The ``count`` outputs from ``start`` on."""
+        """The taps of ``count`` outputs beginning with output ``start``."""
         return Taps(self.first[start : start + count], self.weights[start : start + count])
 
 
 def replicate(index: Array, length: int) -> Array:
-    """Beyond an edge lies the edge pixel, again and again."""
+    """An ``Edge``: the edge pixel is repeated."""
     return np.asarray(np.clip(index, 0, length - 1))
 
 
 def reflect(index: Array, length: int) -> Array:
-    """Beyond an edge the picture is mirrored; the edge pixel is not repeated."""
+    """An ``Edge``: the image is mirrored at the edge pixel, which is not repeated."""
     period = max(2 * (length - 1), 1)
     return np.asarray(length - 1 - np.abs(np.mod(index, period) - (length - 1)))
 
 
 def taps(
-    kernel: Kernel,
-    centres: Array,
-    length: int,
-    stretch: float = 1.0,
-    beyond: Callable[[Array, int], Array] | None = None,
+    kernel: FilterKernel, centres: Array, length: int, kernel_scale: float = 1.0, edge: Edge | None = None
 ) -> Taps:
-    """Taps of outputs that lie at ``centres`` of a source of ``length`` pixels, whose pixel i lies at i.
+    """Taps of outputs centred at these positions of a source of ``length`` pixels; pixel i lies at position i.
 
-    ``stretch`` > 1 widens the kernel, which takes out what the output's wider pixels cannot show. ``beyond`` says which
-    pixel stands in for one outside the source; without it none does, and those inside count for more.
+    The kernel is made ``kernel_scale`` times as wide. Without ``edge``, pixels outside the source are left out and the
+    weights of the others are normalised.
     """
-    radius = kernel.radius * stretch
+    radius = kernel.radius * kernel_scale
     index = np.floor(centres - radius).astype(np.int64)[:, None] + np.arange(math.ceil(2 * radius) + 1)
-    distance = (index - centres[:, None]) / stretch
+    distance = (index - centres[:, None]) / kernel_scale
     counts = np.abs(distance) <= kernel.radius
-    if beyond is None:
+    if edge is None:
         counts &= (index >= 0) & (index < length)
     weights = np.where(counts, kernel.weight(distance), 0.0)
-    source = np.where(counts, beyond(index, length) if beyond else index, index)
+    source = np.where(counts, edge(index, length) if edge else index, index)
     folded = np.zeros_like(weights)
     np.add.at(folded, (np.arange(len(index))[:, None], source - index[:, :1]), weights)
     used = np.flatnonzero(folded.any(axis=0))
@@ -75,15 +75,37 @@ def taps(
     return Taps(index[:, used[0]], np.pad(folded, ((0, 0), (0, folded.shape[1] % 2))).astype(np.float32))
 
 
+@lru_cache(maxsize=128)
+def scaling_taps(
+    kernel: FilterKernel,
+    length: int,
+    count: int,
+    edge: Edge | None = None,
+    antialias: bool = True,
+    subsampling: int = 1,
+    siting: float = 0.0,
+) -> Taps:
+    """Taps that scale an axis of ``length`` pixels to ``count``; with ``antialias``, the kernel widens as it shrinks.
+
+    For a chroma plane, ``length`` is in luma pixels and ``siting`` is the luma position of the first chroma sample.
+    """
+    ratio = length / count
+    centres = (np.arange(count) + 0.5) * ratio - 0.5
+    if subsampling > 1:
+        centres = (centres - siting) / subsampling
+    kernel_scale = max(1.0, ratio / subsampling) if antialias else 1.0
+    return taps(kernel, centres, -(-length // subsampling), kernel_scale, edge)
+
+
 def cubic(x: Array) -> Array:
-    """Keys' cubic convolution, a = -1/2 (Keys 1981, eq. 15): the bicubic of MATLAB, Pillow and torch."""
+    """Cubic convolution with a = -1/2 (Keys 1981, eq. 15), the bicubic of MATLAB, Pillow and torch."""
     x = np.abs(x)
     near, far = (1.5 * x - 2.5) * x * x + 1.0, ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
     return np.where(x < 1.0, near, far)
 
 
 def lanczos(x: Array, lobes: int) -> Array:
-    """sinc(x) under its window sinc(x / lobes) (Duchon 1979)."""
+    """sinc(x) with the window sinc(x / lobes) (Duchon 1979)."""
     return np.asarray(np.sinc(x) * np.sinc(x / lobes))
 
 
@@ -93,20 +115,20 @@ def triangle(x: Array) -> Array:
 
 
 def box(x: Array) -> Array:
-    """Every pixel inside counts alike."""
+    """The mean."""
     return np.ones_like(x)
 
 
 def gaussian(x: Array, sigma: float) -> Array:
-    """The normal distribution's bell."""
+    """A Gaussian of height 1."""
     return np.asarray(np.exp(-0.5 * (x / sigma) ** 2))
 
 
-BOX = Kernel(box, 0.5)
-TRIANGLE = Kernel(triangle, 1.0)
-CUBIC = Kernel(cubic, 2.0)
-LANCZOS3 = Kernel(partial(lanczos, lobes=3), 3.0)
-LANCZOS4 = Kernel(partial(lanczos, lobes=4), 4.0)
+BOX = FilterKernel(box, 0.5)
+TRIANGLE = FilterKernel(triangle, 1.0)
+CUBIC = FilterKernel(cubic, 2.0)
+LANCZOS3 = FilterKernel(partial(lanczos, lobes=3), 3.0)
+LANCZOS4 = FilterKernel(partial(lanczos, lobes=4), 4.0)
 
 
 def apply(
@@ -117,48 +139,39 @@ def apply(
     channels: int = 1,
     gain: float = 1.0,
     offset: float = 0.0,
-    limit: int,
-    dtype: type[np.unsignedinteger[Any]],
+    dtype: type[np.unsignedinteger[Any]] | None = None,
 ) -> Array:
     """Filter ``source`` (rows, columns * channels), uint8 or uint16, along both axes.
 
-    Sums are float32; sum * gain + offset is clamped to 0..limit and rounded half up. An output's bits depend on its
-    own taps only, not on which other outputs are asked for, nor on the CPU.
+    Sums are float32; sum * gain + offset is clamped to the range of ``dtype`` (the source's by default) and rounded
+    half up. The bits of an output depend on its own taps only, not on which other outputs are computed, nor on the CPU.
     """
-    out = np.empty((len(vertical.first), len(horizontal.first) * channels), dtype)
+    out = np.empty((len(vertical.first), len(horizontal.first) * channels), dtype or source.dtype)
     steps = np.diff(horizontal.first)
     step = int(steps[0]) * channels if len(steps) and (steps == steps[0]).all() else 0
-    _apply(
-        source,
-        vertical.first,
-        vertical.weights,
-        horizontal.first * channels,
-        horizontal.weights.T.copy(),
-        step,
-        channels,
-        np.float32(gain),
-        np.float32(offset),
-        np.float32(limit),
-        out,
-    )
+    across = Taps(horizontal.first * channels, horizontal.weights.T.copy())
+    _apply(source, vertical, across, step, channels, (f32(gain), f32(offset), f32(np.iinfo(out.dtype).max)), out)
     return out
 
 
 @compiled
 def _apply(
     source: Array,
-    tops: Array,
-    down: Array,
-    lefts: Array,
-    across: Array,
+    vertical: Taps,
+    horizontal: Taps,
     step: int,
     channels: int,
-    gain: np.float32,
-    offset: np.float32,
-    limit: np.float32,
+    scaling: tuple[f32, f32, f32],
     out: Array,
 ) -> None:
-    """``step`` > 0: neighbouring outputs start that far apart, so their sources can be laid side by side first."""
+    """Fill ``out``; the horizontal weights are transposed, and ``scaling`` is gain, offset and limit.
+
+    With ``step`` > 0, neighbouring outputs start that many values apart, so that their inputs can first be laid out
+    side by side.
+    """
+    tops, down = vertical.first, vertical.weights
+    lefts, across = horizontal.first, horizontal.weights
+    gain, offset, limit = scaling
     height, length = source.shape
     count, width = across.shape
     start, stop = lefts.min(), lefts.max() + count * channels
@@ -171,7 +184,7 @@ def _apply(
     for i in range(len(tops)):
         within[:] = 0.0
         for k in range(0, down.shape[1], 2):
-            # Where a tap lies outside the source, any row will do: its weight is zero.
+            # A tap outside the source has weight zero, so any row may be read for it.
             a, b = min(max(tops[i] + k, 0), height - 1), min(max(tops[i] + k + 1, 0), height - 1)
             _add_pair(source[a, inside], source[b, inside], down[i, k : k + 2], within)
         if step == 2:
@@ -197,7 +210,7 @@ def _apply(
                 out[i, c::channels] = codes
 
 
-# One loop each, so that LLVM makes vector instructions of them.
+# One loop per function, so that LLVM vectorises it.
 
 
 @compiled
