@@ -1,4 +1,4 @@
-"""One export at a time works in a folder, it is always the same export, and nothing dead is left in it."""
+"""Only one export at a time works in a folder, always the same one, and leftovers of killed exports are removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Interruption(Exception):  # noqa: N818
 
 
 def interrupted(recipe, out, after=2, **options):
-    """An export that ends after so many commits."""
+    """Export, and raise after this many commits."""
     commits = []
 
     def interrupt(tally):
@@ -41,10 +41,11 @@ def interrupted(recipe, out, after=2, **options):
 
 
 def stamps(folder):
+    """Modification time and inode of every shard and sidecar."""
     return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.glob("*/*-*")}
 
 
-def test_two_exports_at_once_are_refused_and_the_first_is_not_harmed(three, tmp_path, three_whole):
+def test_a_second_export_at_the_same_time_is_refused_and_the_first_goes_on(three, tmp_path, three_whole):
     refusals = []
 
     def second(tally):
@@ -59,7 +60,7 @@ def test_two_exports_at_once_are_refused_and_the_first_is_not_harmed(three, tmp_
     assert differing(tree(tmp_path / "out"), three_whole) == []
 
 
-HOLDING = """
+LOCKING = """
 import sys, time
 from torch_hdrpatches.exporter.lock import exclusive
 from torch_hdrpatches.storage.folder import Folder
@@ -69,8 +70,8 @@ with exclusive(Folder.of(sys.argv[1])):
 """
 
 
-def test_a_lock_dies_with_its_process(three, tmp_path, three_whole):
-    other = subprocess.Popen([sys.executable, "-c", HOLDING, str(tmp_path / "out")], stdout=subprocess.PIPE)
+def test_a_lock_ends_with_its_process(three, tmp_path, three_whole):
+    other = subprocess.Popen([sys.executable, "-c", LOCKING, str(tmp_path / "out")], stdout=subprocess.PIPE)
     assert other.stdout is not None
     assert other.stdout.readline() == b"exclusive\n"
     with pytest.raises(ExportError, match=f"process {other.pid} on"):
@@ -100,10 +101,10 @@ def test_any_other_failure_to_lock_is_the_error_of_the_disk(tmp_path, monkeypatc
         pass
 
 
-def test_many_who_want_a_folder_get_it_one_at_a_time(tmp_path):
+def test_of_many_threads_only_one_at_a_time_has_the_lock(tmp_path):
     folder, inside, most, turns = Folder.of(tmp_path), [], [], []
 
-    def wanting():
+    def lock_again_and_again():
         while len(turns) < 300:
             try:
                 with exclusive(folder):
@@ -114,7 +115,7 @@ def test_many_who_want_a_folder_get_it_one_at_a_time(tmp_path):
             except ExportError:
                 pass
 
-    threads = [threading.Thread(target=wanting) for _ in range(4)]
+    threads = [threading.Thread(target=lock_again_and_again) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -122,7 +123,7 @@ def test_many_who_want_a_folder_get_it_one_at_a_time(tmp_path):
     assert max(most) == 1
 
 
-def test_what_dead_exports_left_is_removed(three, tmp_path, three_whole):
+def test_leftovers_of_killed_exports_are_removed(three, tmp_path, three_whole):
     out = tmp_path / "out"
     interrupted(three, out)
     for name in (".manifest.json.12.tmp", "one/.one-000001.tar.345.tmp", ".work/.one-000001.tar.6.tmp"):
@@ -134,7 +135,7 @@ def test_what_dead_exports_left_is_removed(three, tmp_path, three_whole):
     assert differing(tree(out), three_whole) == ["mine.tmp"]
 
 
-def test_a_record_whose_shard_is_gone_is_done_again(three, tmp_path, three_whole):
+def test_a_job_whose_shard_was_removed_is_done_again(three, tmp_path, three_whole):
     export_part(three, tmp_path / "out", Part(0, 1))
     for path in (tmp_path / "out" / ".work").glob("*.tar"):
         path.unlink()
@@ -155,7 +156,7 @@ def test_a_record_whose_shard_is_gone_is_done_again(three, tmp_path, three_whole
     ],
 )
 @pytest.mark.parametrize("is_finished", [True, False])
-def test_another_recipe_is_refused_by_name_of_what_differs(three, tmp_path, is_finished, change, words):
+def test_another_recipe_is_refused_with_the_keys_that_differ(three, tmp_path, is_finished, change, words):
     if is_finished:
         export(three, tmp_path)
     else:
@@ -167,7 +168,7 @@ def test_another_recipe_is_refused_by_name_of_what_differs(three, tmp_path, is_f
     assert stamps(tmp_path) == before
 
 
-def test_another_way_of_making_is_refused(three, tmp_path):
+def test_other_options_are_refused(three, tmp_path):
     interrupted(three, tmp_path)
     with pytest.raises(ExportError, match="output"):
         export(three, tmp_path, output="hdr")
@@ -194,7 +195,7 @@ def test_a_movie_file_that_has_changed_is_refused(three, tmp_path, movie, change
         export(three, tmp_path / "out")
 
 
-def test_a_movie_file_that_changes_meanwhile_gives_no_manifest(three, tmp_path, movie):
+def test_no_manifest_is_written_if_a_movie_changes_during_the_export(three, tmp_path, movie):
     with pytest.raises(ExportError, match=r"movies\.second\.file\.mtime"):
         export(three, tmp_path / "out", progress=lambda tally: os.utime(movie, ns=(0, 0)))
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -202,13 +203,13 @@ def test_a_movie_file_that_changes_meanwhile_gives_no_manifest(three, tmp_path, 
 
 def test_another_version_of_the_format_is_refused(three, tmp_path):
     interrupted(three, tmp_path)
-    claim = tmp_path / ".work" / "export.json"
-    claim.write_text(claim.read_text().replace(f'"format_version": {FORMAT_VERSION}', '"format_version": 99'))
+    record = tmp_path / ".work" / "export.json"
+    record.write_text(record.read_text().replace(f'"format_version": {FORMAT_VERSION}', '"format_version": 99'))
     with pytest.raises(ExportError, match=f"format_version \\(99 -> {FORMAT_VERSION}\\)"):
         export(three, tmp_path)
 
 
-def test_shards_of_nobody_knows_which_export_are_refused(three, tmp_path):
+def test_shards_without_an_export_record_are_refused(three, tmp_path):
     interrupted(three, tmp_path)
     (tmp_path / ".work" / "export.json").unlink()
     with pytest.raises(ExportError, match=r"holds shards .*neither manifest\.json nor"):
@@ -222,7 +223,7 @@ def raised(recipe):
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-def test_targets_can_be_raised_and_what_is_there_stays(three, tmp_path, is_finished):
+def test_targets_can_be_raised_and_existing_shards_are_kept(three, tmp_path, is_finished):
     export(three, tmp_path) if is_finished else interrupted(three, tmp_path, after=7)
     before = stamps(tmp_path)
     tally = export(raised(three), tmp_path, extend=True)
@@ -265,7 +266,7 @@ def test_a_trial_with_a_limit_can_be_extended_to_the_whole(three, tmp_path):
         (lambda recipe: recipe["movies"].append(recipe["movies"][0] | {"name": "new"}), r"movies.*new movies too"),
     ],
 )
-def test_what_cannot_be_extended_is_refused_with_the_reason(three, tmp_path, change, words):
+def test_an_invalid_extension_is_refused_with_the_reason(three, tmp_path, change, words):
     export(three, tmp_path)
     before = stamps(tmp_path)
     change(three)

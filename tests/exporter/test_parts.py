@@ -1,4 +1,4 @@
-"""Parts that know nothing of each other make the folder that one process makes."""
+"""Independent parts write the same folder as one process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch_hdrpatches.storage.folder import Folder
 
 
 def finished(recipe, out, parts, **options):
-    """Do the parts in this order, again and again, until they can be finished; how often that was."""
+    """Export the parts in this order, repeatedly, until they can be finished; returns how often."""
     for times in range(1, 20):
         for part in parts:
             export_part(recipe, out, part, **options)
@@ -35,12 +35,12 @@ def finished(recipe, out, parts, **options):
         ([Part(6, 7), *(Part(number, 7) for number in range(6))], {}),
     ],
 )
-def test_parts_in_any_order_make_the_folder_that_one_process_makes(three, tmp_path, three_whole, parts, options):
+def test_parts_in_any_order_write_the_same_folder_as_one_process(three, tmp_path, three_whole, parts, options):
     finished(three, tmp_path / "out", parts, **options)
     assert differing(tree(tmp_path / "out"), three_whole) == []
 
 
-def test_a_recipe_without_targets_takes_every_part_once(three, tmp_path):
+def test_without_targets_every_part_runs_once(three, tmp_path):
     for category in three["categories"].values():
         category.pop("target", None)
     export(three, tmp_path / "whole")
@@ -48,7 +48,7 @@ def test_a_recipe_without_targets_takes_every_part_once(three, tmp_path):
     assert differing(tree(tmp_path / "out"), tree(tmp_path / "whole")) == []
 
 
-def test_finish_says_which_jobs_are_missing_and_whose_they_are(three, tmp_path):
+def test_finish_names_missing_jobs_and_their_parts(three, tmp_path):
     for number in (0, 1, 3):
         export_part(three, tmp_path, Part(number, 4))
     with pytest.raises(ExportError, match=r"jobs are missing: 2 of epoch 0; run part 2/4 again"):
@@ -56,7 +56,7 @@ def test_finish_says_which_jobs_are_missing_and_whose_they_are(three, tmp_path):
     assert not (tmp_path / "manifest.json").exists()
 
 
-def test_finish_says_that_another_epoch_is_wanted(three, tmp_path):
+def test_finish_says_that_another_epoch_is_needed(three, tmp_path):
     for number in range(2):
         export_part(three, tmp_path, Part(number, 2))
     for path in (tmp_path / ".work").glob("job-*.json"):
@@ -66,7 +66,7 @@ def test_finish_says_that_another_epoch_is_wanted(three, tmp_path):
         finish_parts(three, tmp_path)
 
 
-def test_an_export_without_parts_does_what_is_left(three, tmp_path, three_whole):
+def test_an_export_without_parts_does_the_remaining_jobs(three, tmp_path, three_whole):
     export_part(three, tmp_path / "out", Part(1, 3))
     export(three, tmp_path / "out")
     assert differing(tree(tmp_path / "out"), three_whole) == []
@@ -77,7 +77,7 @@ def test_a_part_does_nothing_twice(three, tmp_path):
     assert export_part(three, tmp_path, Part(0, 3)).total == 0
 
 
-def test_parts_work_beside_each_other_but_not_beside_themselves_or_an_export(three, tmp_path):
+def test_different_parts_run_at_once_but_not_the_same_part_twice_nor_an_export(three, tmp_path):
     folder = Folder.of(tmp_path)
     with shared(folder, "part-1-of-3"):
         export_part(three, tmp_path, Part(0, 3))
@@ -91,7 +91,7 @@ def test_parts_work_beside_each_other_but_not_beside_themselves_or_an_export(thr
         export_part(three, tmp_path, Part(0, 3))
 
 
-def test_a_part_counts_what_it_has_made(three, tmp_path):
+def test_the_tally_of_a_part_counts_its_own_jobs(three, tmp_path):
     for category in three["categories"].values():
         category.pop("target", None)
     made = [export_part(three, tmp_path, Part(number, 2)) for number in range(2)]
@@ -100,6 +100,6 @@ def test_a_part_counts_what_it_has_made(three, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["4/4", "1", "1/0", "a/b", "-1/4", "1/4/2"])
-def test_what_is_no_part_is_refused(text):
+def test_an_invalid_part_is_refused(text):
     with pytest.raises(RecipeError, match="part"):
         Part.parse(text)

@@ -1,4 +1,4 @@
-"""Work is done once per item whatever becomes of the processes; what cannot be done is named."""
+"""Every item gives one result even if processes die; items that fail again and again are named."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def squared(number: int) -> int:
 
 
 def dying(folder: Path, times: int, kill: Callable[[], None], number: int) -> int:
-    """As ``squared``, but the process dies at 3, this many times."""
+    """As ``squared``, but ``kill`` is called at item 3, this many times."""
     heartbeat(f"movie {number}")
     if number == 3:
         for attempt in range(times):
@@ -55,7 +55,7 @@ def refusing(number: int) -> int:
 
 class Unportable(Exception):  # noqa: N818
     def __init__(self, one: int, two: int) -> None:
-        super().__init__("told in one part")
+        super().__init__("cannot be pickled")
 
 
 def unportable(number: int) -> int:
@@ -73,7 +73,7 @@ def test_every_engine_gives_every_item_with_its_result(executor):
     assert sorted(executor(squared, range(7))) == [(number, number * number) for number in range(7)]
 
 
-def test_no_more_items_are_drawn_than_can_be_worked_on():
+def test_only_as_many_items_are_taken_as_there_are_processes():
     drawn = []
     for done, (_, _) in enumerate(processes(2)(squared, (drawn.append(item) or item for item in range(9)))):
         assert len(drawn) <= done + 2
@@ -88,7 +88,7 @@ def test_a_process_that_dies_or_hangs_is_replaced_and_its_item_done_again(tmp_pa
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_an_item_that_costs_too_many_processes_is_named_and_the_others_are_done(tmp_path):
+def test_an_item_that_kills_three_processes_is_named_and_the_others_are_done(tmp_path):
     given = []
     working = processes(2)(partial(dying, tmp_path, 9, killed), range(8))
     with pytest.raises(WorkerDiedError, match=r"^3, at movie 3 could not be made: .*SIGKILL.*then.*then"):
@@ -97,13 +97,13 @@ def test_an_item_that_costs_too_many_processes_is_named_and_the_others_are_done(
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_when_nothing_works_it_is_not_tried_for_ever():
+def test_after_three_failed_items_no_more_are_tried():
     with pytest.raises(WorkerDiedError, match="exit code 7"):
         list(processes(2)(leaving, range(10**9)))
 
 
 @pytest.mark.parametrize(
-    ("work", "error", "words"), [(refusing, ValueError, "three"), (unportable, RuntimeError, "in one part")]
+    ("work", "error", "words"), [(refusing, ValueError, "three"), (unportable, RuntimeError, "cannot be pickled")]
 )
 def test_an_exception_comes_at_once_and_says_where_it_was_raised(work, error, words):
     with pytest.raises(error, match=words) as raised:
@@ -111,7 +111,7 @@ def test_an_exception_comes_at_once_and_says_where_it_was_raised(work, error, wo
     assert work.__name__ in "".join([*getattr(raised.value, "__notes__", ()), str(raised.value)])
 
 
-def test_processes_have_the_environment_of_now(monkeypatch):
+def test_processes_have_the_current_environment(monkeypatch):
     for value in ("one", "two"):
         monkeypatch.setenv("HDRPATCHES_TEST", value)
         assert list(processes(1)(os.getenv, ["HDRPATCHES_TEST"])) == [("HDRPATCHES_TEST", value)]
@@ -136,7 +136,7 @@ if __name__ == "__main__":
 """
 
 
-def test_processes_end_with_the_one_that_began_them(tmp_path):
+def test_processes_end_with_their_parent(tmp_path):
     mark = tmp_path / "pid"
     parent = subprocess.Popen([sys.executable, "-c", ORPHANING, str(mark), str(Path(__file__).parents[2])])
     until(lambda: mark.exists() and mark.read_text())

@@ -1,4 +1,4 @@
-"""Whatever is done to an exported folder is found, by file; what can be made again is made again, byte for byte."""
+"""Damage of an exported folder is found, by file, and repaired byte for byte."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def with_another_slot(path: Path) -> None:
         ("manifest.json", changed(shards=[])),
     ],
 )
-def test_damage_is_found_by_file_and_made_good(out, original, name, damage):
+def test_damage_is_found_by_file_and_repaired(out, original, name, damage):
     damage(out / name)
     problems = verify(out)
     # A shard and its sidecar that disagree are named as one: neither says which of them is right.
@@ -96,7 +96,7 @@ def test_damage_is_found_by_file_and_made_good(out, original, name, damage):
     assert differing(tree(out), tree(original)) == []
 
 
-def test_a_whole_export_is_well_wherever_it_lies_and_whoever_reads_it(original):
+def test_an_intact_export_has_no_problems_on_disk_or_in_a_store_with_any_executor(original):
     assert verify(original) == verify(str(original), executor=processes(2)) == []
     memory = Folder.of("memory://verified")
     for name in Folder.of(original).all_files():
@@ -105,7 +105,7 @@ def test_a_whole_export_is_well_wherever_it_lies_and_whoever_reads_it(original):
     assert verify(memory) == []
 
 
-def test_only_what_is_bad_is_made_again(out):
+def test_only_damaged_shards_are_written_again(out):
     finished = {path: path.stat().st_mtime_ns for path in out.glob("*/*.tar")}
     (out / SHARD).unlink()
     other = min(out.glob("three/*.tar"))
@@ -147,7 +147,7 @@ def test_an_export_that_is_not_finished_says_so_and_nothing_else(three, tmp_path
         verify(tmp_path / "empty")
 
 
-def test_what_was_made_of_other_movies_is_not_repaired(out, three, tmp_path):
+def test_an_export_of_other_movies_is_not_repaired(out, three, tmp_path):
     flip(out / SHARD)
     before = tree(out)
     problems = verify(out)

@@ -1,4 +1,4 @@
-"""What tests of exports share: a small recipe that needs several epochs, and what a folder holds."""
+"""Helpers for tests of exports: a small recipe that needs several epochs, and the files of a folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch_hdrpatches.testing import MovieSpec, write_movie
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes; of the manifest, all but its time."""
+    """The bytes of every file; the manifest without its time."""
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     manifest = json.loads(files["manifest.json"])
     assert manifest.pop("created")
@@ -20,7 +20,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def differing(found: dict[str, bytes], wanted: dict[str, bytes]) -> list[str]:
-    """The files of one tree that the other has not, or has otherwise."""
+    """The files that are missing in one of two trees, or differ."""
     return sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
 
 
@@ -46,10 +46,10 @@ def three_movies(folder: Path) -> dict[str, Any]:
 
 
 def check_finished_files(folder: Path) -> int:
-    """See that every file under its final name is whole, whatever happened; says how many tars there are.
+    """Check that every file with its final name is complete; returns the number of tars.
 
     Raises:
-        AssertionError: naming the file that is not.
+        AssertionError: names an incomplete file.
     """
     tars = [path for path in folder.glob("[!.]*/*.tar") if not path.name.startswith(".")]
     for tar in tars:
@@ -59,9 +59,9 @@ def check_finished_files(folder: Path) -> int:
             found = [key for key, _ in records(file, str(tar))]
         sidecar = tar.with_suffix(".json")
         if sidecar.exists():
-            said = json.loads(sidecar.read_text())
-            assert said["sha256"] == hashlib.sha256(data).hexdigest(), f"{tar} is not what {sidecar} says"
-            assert (said["samples"], said["bytes"]) == (len(found), len(data)), tar
+            fields = json.loads(sidecar.read_text())
+            assert fields["sha256"] == hashlib.sha256(data).hexdigest(), f"{tar} contradicts {sidecar}"
+            assert (fields["samples"], fields["bytes"]) == (len(found), len(data)), tar
     for sidecar in folder.glob("[!.]*/*-[0-9]*.json"):
         assert not json.loads(sidecar.read_text())["samples"] or sidecar.with_suffix(".tar").exists(), sidecar
     if (folder / "manifest.json").exists():

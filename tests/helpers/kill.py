@@ -1,11 +1,11 @@
-"""Kills exports at random moments, and sees that the same command again ends with the same bytes.
+"""Kills exports at random moments, and checks that the same command again gives the same bytes.
 
     python tests/helpers/kill.py --rounds 200
 
-Each round starts ``hdrpatches export`` with two processes and kills the whole process group when a number of files is
-there that is drawn by the round's number, or a few milliseconds later; every fourth round does so twice. Then the same
-command may finish. After every kill each file under its final name must be whole and what its sidecar says; in the end
-the folder must be, byte for byte, that of an export that nobody disturbed, the manifest's time apart.
+Each round starts ``hdrpatches export`` with two processes and kills the whole process group a few milliseconds after a
+random number of files was written; every fourth round does so twice. Then the same command runs to its end. After every
+kill each file with its final name must be complete and match its sidecar. In the end the folder must be byte for byte
+that of an undisturbed export, except for the time in the manifest.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from tests.helpers.exports import check_finished_files, differing, three_movies,
 from torch_hdrpatches import cli
 from torch_hdrpatches.rng import rng_at
 
-PATIENCE = 900.0
-"""Seconds that one export may take."""
+TIMEOUT_SECONDS = 900.0
+"""For one export."""
 
 
 def started(recipe: Path, folder: Path, workers: int) -> int:
-    """An export in a process group of its own, forked from here where all imports are done; its process."""
+    """Start an export in a process group of its own; forked, so that imports are done already. Returns its pid."""
     if process := os.fork():
         return process
     os.setsid()
@@ -47,15 +47,15 @@ def started(recipe: Path, folder: Path, workers: int) -> int:
 
 
 def ended(process: int) -> int | None:
-    """The exit code of a process, the negative of what killed it, or None."""
+    """The exit code of a process (negative: the signal that killed it), or None if it runs."""
     found, status = os.waitpid(process, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if found else None
 
 
 def finished(recipe: Path, folder: Path, workers: int) -> None:
-    """Let an export finish."""
+    """Run an export to its end."""
     process = started(recipe, folder, workers)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while (code := ended(process)) is None:
         assert time.monotonic() < end, "an export does not end"
         time.sleep(0.01)
@@ -63,12 +63,12 @@ def finished(recipe: Path, folder: Path, workers: int) -> None:
 
 
 def written(folder: Path) -> int:
-    """The files in a folder, whatever they are."""
+    """The number of all files in a folder."""
     return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def killed(recipe: Path, folder: Path, workers: int, files: int, seconds: float) -> str:
-    """Kill an export so long after so many files are there; what it had done by then."""
+    """Kill an export ``seconds`` after it has written ``files`` files; returns its state in words."""
     before = written(folder)
     process = started(recipe, folder, workers)
     while (os.getpgid(process) != process) or written(folder) < files:
@@ -84,10 +84,10 @@ def killed(recipe: Path, folder: Path, workers: int, files: int, seconds: float)
 
 
 def kill_rounds(rounds: range, workers: int = 2) -> Counter[str]:
-    """Try these rounds; at what moments kills came, counted.
+    """Run these rounds; returns how often an export was killed in which state.
 
     Raises:
-        AssertionError: naming the round, if one broke a promise.
+        AssertionError: names a round that gave other bytes.
     """
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as scratch:
@@ -105,7 +105,7 @@ def kill_rounds(rounds: range, workers: int = 2) -> Counter[str]:
                 kept = shutil.copytree(scratch, Path(tempfile.mkdtemp(prefix="killed-")), dirs_exist_ok=True)
                 raise AssertionError(f"round {number}: {others}; see {kept}")
             shutil.rmtree(out)
-            print(f"round {number} ended as if nothing had happened", flush=True)
+            print(f"round {number} ended with the same bytes", flush=True)
     return found
 
 
@@ -117,7 +117,7 @@ def main() -> None:
     arguments = parser.parse_args()
     start = time.monotonic()
     found = kill_rounds(range(arguments.first, arguments.first + arguments.rounds), arguments.workers)
-    print(f"{arguments.rounds} rounds in {time.monotonic() - start:.0f} s, every folder as if nothing had happened:")
+    print(f"{arguments.rounds} rounds in {time.monotonic() - start:.0f} s, every folder with the same bytes:")
     for what, count in sorted(found.items()):
         print(f"{count:6d} {what}")
 

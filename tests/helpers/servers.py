@@ -1,4 +1,4 @@
-"""Servers on this machine for tests of URLs: a web server that gives ranges and counts bytes, and a real S3 server."""
+"""Servers on this machine for tests of URLs: a web server with byte ranges that counts bytes, and an S3 server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 @dataclass
 class Web:
-    """A folder, served."""
+    """A folder served over HTTP."""
 
     url: str
     sent: list[tuple[str, int]] = field(default_factory=list)
@@ -31,9 +31,9 @@ def web_server(
     """Serve a folder over HTTP.
 
     Args:
-        folder: what is served.
-        ranges: whether parts of files are given.
-        fails: whether the answer to a GET is that the server has an error; GETs are counted from 0.
+        folder: the folder.
+        ranges: whether byte ranges are supported.
+        fails: ``fails(number)`` says whether a GET, counted from 0, is answered with a server error.
     """
     web, requests = Web(""), itertools.count()
 
@@ -88,7 +88,7 @@ def web_server(
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """The address of an empty S3 server; credentials are any."""
+    """The URL of an empty S3 server, which accepts any credentials."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

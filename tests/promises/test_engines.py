@@ -1,4 +1,4 @@
-"""One recipe gives the same folder from every engine, and from a cluster that loses a node."""
+"""Every executor writes the same folder, also a cluster that loses a node."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLIPS = ("pq_hevc_bear_360p30.mp4", "hlg_hevc_848x464.mkv", "pq_hevc_dv8_360p60.
 
 @pytest.fixture(scope="module")
 def mixed(three_written: dict[str, Any]) -> dict[str, Any]:
-    """Three movies, three categories, two targets; and three real clips where they are."""
+    """Three movies, three categories, two targets; and three real clips if ``HDRPATCHES_CLIPS`` is set."""
     recipe = deepcopy(three_written)
     if folder := os.environ.get("HDRPATCHES_CLIPS"):
         for name in CLIPS:
@@ -41,7 +41,7 @@ def mixed(three_written: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def mixed_whole(mixed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The tree of its serial export."""
+    """The files of its serial export."""
     out = tmp_path_factory.mktemp("mixed") / "out"
     export(mixed, out)
     return tree(out)
@@ -49,7 +49,7 @@ def mixed_whole(mixed: dict[str, Any], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """Ray on this machine, two nodes of one CPU each beside a head that has none."""
+    """Ray on this machine: two nodes with one CPU each, and a head node without any."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -81,17 +81,17 @@ def in_parts(parts: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("engine", [in_processes(1), in_processes(2), in_processes(4), in_parts(4)])
-def test_every_engine_makes_the_folder_that_one_process_makes(mixed, mixed_whole, tmp_path, engine):
+def test_every_executor_writes_the_same_folder_as_one_process(mixed, mixed_whole, tmp_path, engine):
     engine(mixed, tmp_path)
     assert differing(tree(tmp_path), mixed_whole) == []
 
 
-def test_ray_makes_the_folder_that_one_process_makes(cluster, mixed, mixed_whole, tmp_path):
+def test_ray_writes_the_same_folder_as_one_process(cluster, mixed, mixed_whole, tmp_path):
     export(mixed, tmp_path, executor=on_ray(2))
     assert differing(tree(tmp_path), mixed_whole) == []
 
 
-def test_a_task_that_kills_its_workers_is_left_out_and_the_others_are_done(cluster, tmp_path):
+def test_an_item_that_kills_its_workers_is_named_and_the_others_are_done(cluster, tmp_path):
     def work(item: int) -> int:
         if item == 1:
             (tmp_path / f"{os.getpid()}").touch()
@@ -105,7 +105,7 @@ def test_a_task_that_kills_its_workers_is_left_out_and_the_others_are_done(clust
     assert len(list(tmp_path.iterdir())) == ATTEMPTS
 
 
-def test_an_error_of_the_work_comes_as_it_is(cluster):
+def test_an_exception_of_the_work_is_raised_unchanged(cluster):
     def work(item: int) -> int:
         raise LookupError(f"no {item}")
 
@@ -113,7 +113,7 @@ def test_an_error_of_the_work_comes_as_it_is(cluster):
         list(on_ray(1)(work, [0]))
 
 
-def test_a_cluster_that_loses_a_node_makes_the_same_folder(cluster, mixed, mixed_whole, tmp_path):
+def test_a_cluster_that_loses_a_node_writes_the_same_folder(cluster, mixed, mixed_whole, tmp_path):
     def slow(work: Callable[[Any], Any], items: Any) -> Iterator[Any]:
         def slowed(item: Any) -> Any:
             if item.index < 6:

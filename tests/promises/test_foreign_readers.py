@@ -1,4 +1,4 @@
-"""An exported folder is read by programs that know nothing of this package, with the same pictures and facts."""
+"""Programs without this package read an exported folder: the same images and metadata."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ours(exported: Path) -> dict[str, Sample]:
 
 
 def check(key: str, gt: Any, lq: Any, fields: dict[str, Any], sample: Sample) -> None:
-    """See that pictures, given as arrays or as Pillow has them, and facts are those of our sample."""
+    """Compare images, given as arrays or by Pillow, and metadata with a sample of ours."""
     assert key == sample["key"] == fields["key"]
     assert np.array_equal(np.asarray(gt), sample["gt"].permute(1, 2, 0).numpy())
     assert np.array_equal(np.asarray(lq), sample["lq"].permute(0, 2, 3, 1).flatten(0, 1).numpy())

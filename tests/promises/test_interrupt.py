@@ -1,4 +1,4 @@
-"""Ctrl-C ends an export soon, says how to go on, and costs nothing."""
+"""Ctrl-C ends an export within ten seconds, says how to resume it, and loses no finished job."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from torch_hdrpatches import export
 
 
 @pytest.mark.parametrize(("workers", "times"), [(1, 1), (2, 1), (1, 2), (2, 3)])
-def test_ctrl_c_ends_within_ten_seconds_and_says_how_to_go_on(three, tmp_path, workers, times):
+def test_ctrl_c_ends_an_export_within_ten_seconds_and_says_how_to_resume(three, tmp_path, workers, times):
     recipe, out = tmp_path / "recipe.json", tmp_path / "out"
-    three["sampling"]["timestamps_per_movie"] *= 4  # it shall not be done before the signal comes
+    three["sampling"]["timestamps_per_movie"] *= 4  # so that the export is still running when the signal comes
     three["categories"]["two"].pop("target")
     three["categories"]["three"].pop("target")
     recipe.write_text(json.dumps(three))

@@ -1,4 +1,4 @@
-"""Exports that are killed at any moment end the same. ``tests/helpers/kill.py`` does this 200 times."""
+"""Exports killed at random moments and resumed give the same folder; ``tests/helpers/kill.py`` does 200 rounds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 
-def test_ten_exports_that_are_killed_and_run_again_end_as_if_nothing_had_happened():
-    # In a process of its own: it forks, which no process should do that has worked with threads.
+def test_ten_exports_that_were_killed_and_resumed_have_the_bytes_of_undisturbed_ones():
+    # In a process of its own, because it forks, which is not safe in a process that has started threads.
     script = Path(__file__).parents[1] / "helpers" / "kill.py"
     ended = subprocess.run([sys.executable, script, "--rounds", "10"], capture_output=True, text=True, timeout=290)
     assert ended.returncode == 0, ended.stderr

@@ -1,4 +1,4 @@
-"""A loader killed at any step goes on bit for bit, from movies and from shards, with any number of workers."""
+"""A loader killed at any step resumes bit for bit, from movies and from shards, with any number of workers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_killed_at_twenty_steps_and_resumed_with_other_workers(source):
 
 
 def train_until_killed(source: Any, workers: int, diary: str) -> None:
-    """Notes every batch and the state after it, as a training script saves checkpoints."""
+    """Write every batch and the state after it to a file, as a training script saves checkpoints."""
     torch.set_num_threads(1)
     loader = PatchLoader(source, 2, num_workers=workers, shuffle_runs=2, by_category=True)
     with Path(diary).open("w", encoding="utf-8") as file:
@@ -75,7 +75,7 @@ def test_killed_with_kill_9_and_resumed_with_other_workers(source, tmp_path):
         training.start()
         while len(lines := diary.read_text().splitlines()) < step and training.is_alive():
             time.sleep(0.005)
-        training.kill()  # wherever it is by now: between two batches, or in the midst of one
+        training.kill()  # between two batches, or in the middle of one
         training.join()
         lines = [line for line in diary.read_text().splitlines(keepends=True) if line.endswith("\n")]
         assert step <= len(lines)

@@ -1,4 +1,4 @@
-"""A category stops at exactly its target, whoever does the work and however much is refused."""
+"""A category gets exactly its target, with any number of workers and any share of refused patches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch_hdrpatches.sampling import Sample
 
 
 def accepted(share: float, sample: Sample) -> bool:
-    """The same for the same key, so that a refused patch stays refused."""
+    """Depends on the key only, so that a refused patch is always refused."""
     return hashlib.sha256(sample["key"].encode()).digest()[0] >= 256 * share
 
 

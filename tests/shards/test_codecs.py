@@ -1,4 +1,4 @@
-"""Pictures come back as they were, other programs can open them, and damage is found out."""
+"""Codecs are lossless, other programs can open their images, and damage is detected."""
 
 import io
 import itertools
@@ -21,7 +21,7 @@ from torch_hdrpatches.shards.codecs import CODECS, MAX_PIXELS, decode_image, enc
 imagecodecs = pytest.importorskip("imagecodecs")
 
 SHAPES = st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3))
-PICTURES = st.sampled_from([np.uint8, np.uint16]).flatmap(lambda dtype: hnp.arrays(dtype, SHAPES))
+IMAGES = st.sampled_from([np.uint8, np.uint16]).flatmap(lambda dtype: hnp.arrays(dtype, SHAPES))
 
 
 def landscape(dtype: type, height: int = 67, width: int = 91) -> np.ndarray:
@@ -37,7 +37,7 @@ ABLE = [(name, TYPES[bits]) for name, codec in CODECS.items() for bits in codec.
 
 
 @pytest.mark.parametrize(("codec", "dtype"), ABLE)
-def test_every_codec_gives_back_the_very_picture(codec, dtype):
+def test_every_codec_is_lossless(codec, dtype):
     for picture in (landscape(dtype), landscape(dtype, 1, 1), landscape(dtype, 1, 300), landscape(dtype, 300, 1)):
         back = decode_image(encode_image(picture, codec), codec)
         assert back.dtype == picture.dtype
@@ -46,13 +46,13 @@ def test_every_codec_gives_back_the_very_picture(codec, dtype):
 
 
 @settings(max_examples=60, deadline=None)
-@given(PICTURES)
-def test_png_gives_back_any_picture(picture):
+@given(IMAGES)
+def test_png_is_lossless_for_any_pixels(picture):
     np.testing.assert_array_equal(decode_image(encode_image(picture)), picture)
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_the_same_picture_gives_the_same_bytes(codec):
+def test_equal_pixels_give_equal_bytes(codec):
     picture = landscape(np.uint8)
     turned = np.asfortranarray(picture)
     turned.flags.writeable = False
@@ -67,7 +67,7 @@ print(hashlib.sha256(b"".join(png.write(numpy.tile(two, (3, 1, 1))) for two in r
 
 
 def test_png_of_every_process_has_the_same_bytes():
-    """Wherever a process has its stack: one picture in a thousand here once differed between two of them."""
+    """Independent of stack addresses, which once changed one image in a thousand here."""
     run = [sys.executable, "-c", MANY]
     assert len({subprocess.run(run, check=True, capture_output=True, text=True).stdout for _ in range(3)}) == 1
 
@@ -118,7 +118,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def by_hand(picture: np.ndarray, filters: list[int], parts: int = 1) -> bytes:
-    """A PNG with the given filter per row, straight from the standard, its pixels in several chunks."""
+    """A PNG with the given filter per row, written as in the standard, its pixels in several chunks."""
     height, width, _ = picture.shape
     step = 3 * picture.itemsize
     raw = picture.astype(picture.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1).astype(int)
@@ -140,19 +140,19 @@ def by_hand(picture: np.ndarray, filters: list[int], parts: int = 1) -> bytes:
 
 
 @settings(max_examples=60, deadline=None)
-@given(PICTURES, st.data())
+@given(IMAGES, st.data())
 def test_png_with_any_filters_and_chunks_is_read(picture, data):
     filters = data.draw(st.lists(st.integers(0, 4), min_size=len(picture), max_size=len(picture)))
     np.testing.assert_array_equal(decode_image(by_hand(picture, filters, data.draw(st.integers(1, 4)))), picture)
 
 
 @pytest.mark.parametrize("codec", ["webp"])
-def test_8_bit_codecs_refuse_16_bits_and_say_what_can(codec):
+def test_8_bit_codecs_refuse_16_bits_and_name_codecs_that_can(codec):
     with pytest.raises(ValueError, match=rf"{codec} cannot store 16-bit images; these codecs can: png, jxl, npy"):
         encode_image(landscape(np.uint16), codec)
 
 
-def test_what_is_no_picture_is_refused():
+def test_other_arrays_and_codecs_are_refused():
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)):
         with pytest.raises(ValueError, match=r"uint8 or uint16 \(height, width, 3\)"):
             encode_image(wrong)
@@ -177,7 +177,7 @@ def test_bytes_cut_short_raise_a_shard_error(codec):
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 255))
-def test_any_changed_byte_of_a_png_is_found_out(place, change):
+def test_any_changed_byte_of_a_png_is_detected(place, change):
     data = bytearray(encode_image(landscape(np.uint8, 30, 30)))
     data[place % len(data)] ^= change
     with pytest.raises(ShardError):
@@ -209,13 +209,13 @@ def test_more_pixels_than_announced_are_never_inflated():
         decode_image(bomb)
 
 
-def test_a_filter_that_does_not_exist_is_refused():
+def test_an_unknown_filter_is_refused():
     with pytest.raises(ShardError, match="row 2 has an unknown filter"):
         decode_image(by_hand(landscape(np.uint8, 4, 4), [0, 1, 5, 0]))
 
 
 def forged(codec: str) -> bytes:
-    """A small picture of the codec whose header claims 2^30 pixels."""
+    """A small image whose header claims 2^30 pixels."""
     side = 1 << 15
     data = bytearray(encode_image(landscape(np.uint8, 4, 4), codec))
     if codec == "png":

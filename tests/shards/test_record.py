@@ -1,4 +1,4 @@
-"""Records keep every bit, golden shards stay readable, and nothing in a shard is trusted."""
+"""Records keep every bit, golden shards stay readable, and damaged or hostile shards are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torch_hdrpatches.shards.record import ShardWriter, members_of, records, sam
 
 GOLDEN = Path(__file__).parents[2] / "shards" / "golden" / "v1"
 
-GOLDEN_PICTURES = {
+GOLDEN_IMAGES = {
     "golden-golden-0-000000": ("93c56ba3eb900600", "7dd490bbe14c0b18", "5200c586638c4c01", "b3135dc1fd85bb74"),
     "golden-golden-0-000001": ("fc67c5a16b6c15f3", "77edafd9fa2378ab", "e14daa5fccdae039", "21ad1c60e669b83e"),
 }
@@ -33,7 +33,7 @@ def test_format_version_1_stays_readable(output):
     names = ("gt", "lq", "gt_hdr", "lq_hdr")[: 2 if output == "sdr" else 4]
     read = {sample["key"]: sample for sample in read_shards(GOLDEN / output)}
     assert {key: tuple(digest(sample[name]) for name in names) for key, sample in read.items()} == {
-        key: pictures[: len(names)] for key, pictures in GOLDEN_PICTURES.items()
+        key: images[: len(names)] for key, images in GOLDEN_IMAGES.items()
     }
     for sample in read.values():
         assert (sample["category"], sample["format"], sample["movie"]) == ("golden", "tiny", "golden")
@@ -93,9 +93,16 @@ def test_webdataset_with_our_decoder_gives_the_samples_of_read_shards(output):
         assert_equal(decoded, sample)
 
 
+def test_staged_shards_of_an_unfinished_export_are_not_read(tmp_path):
+    for name in (".work/one-000001.tar", "one/one-000000.tar"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    assert shards_of(tmp_path) == shards_of(tmp_path.as_uri()) == (str(tmp_path / "one" / "one-000000.tar"),)
+
+
 def test_workers_read_every_record_once():
     keys = [sample["key"] for sample in DataLoader(read_shards([GOLDEN / "sdr", GOLDEN / "both"]), None, num_workers=2)]
-    assert sorted(keys) == sorted([*GOLDEN_PICTURES] * 2)
+    assert sorted(keys) == sorted([*GOLDEN_IMAGES] * 2)
 
 
 def test_shards_are_found_in_folders_globs_and_lists(tmp_path, monkeypatch):
@@ -150,6 +157,6 @@ def changed(**fields: object) -> dict[str, bytes]:
         changed(crop=None),
     ],
 )
-def test_a_record_that_is_not_one_is_refused(members):
+def test_an_invalid_record_is_refused(members):
     with pytest.raises(ShardError):
         sample_of("key", members)
