@@ -58,6 +58,7 @@ def run_block(language: str, block: str, namespace: dict[str, object]) -> None:
         assert code in (None, 0), command
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file .*[.]tar:ResourceWarning")  # webdataset leaves files open
 @pytest.mark.parametrize(
     "page", [page for page in [f"docs/{name}" for name in PAGES] + ["README.md"] if blocks_of(page)]
 )
