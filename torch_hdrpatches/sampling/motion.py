@@ -16,6 +16,8 @@ Grid: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 Cells: TypeAlias = np.ndarray[Any, np.dtype[np.int32]]
 """int32 (frames, rows, columns): mean luma of cells, in sixteenths of an SDR code, 0 to 4080."""
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
+Place: TypeAlias = tuple[int, int]
+"""Row, column of a block's first cell."""
 Sums: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 CELLS = 3600
@@ -129,34 +131,33 @@ def _match(fine: Cells, after: Cells, paired_before: Cells, paired_after: Cells,
             for k in range(near.shape[0]):
                 dy, dx = y // 2 + near[k, 0], x // 2 + near[k, 1]
                 if dy >= 0 and dx >= 0 and dy + half <= height // 2 and dx + half <= width // 2:
-                    cost = _compare(paired_before[step], paired_after[step], dy, dx, y // 2, x // 2, half, 1)[0]
+                    cost = _compare(paired_before[step], paired_after[step], (dy, dx), (y // 2, x // 2), half, 1)[0]
                     if cost < best:
                         best, v, u = cost, 2 * PARTS * dy, 2 * PARTS * dx
             own = PARTS * y, PARTS * x
-            best, pattern, shift = _compare(fine[step], after[step], own[0], own[1], y, x, BLOCK, PARTS)
+            best, pattern, shift = _compare(fine[step], after[step], own, (y, x), BLOCK, PARTS)
             best_at = own
             for reach in (PARTS, PARTS // 2, 1):
                 centre = (v, u) if reach == PARTS else best_at
                 for k in range(9):
                     dy, dx = centre[0] + reach * near[k, 0], centre[1] + reach * near[k, 1]
                     if dy >= 0 and dx >= 0 and dy <= PARTS * (height - BLOCK) and dx <= PARTS * (width - BLOCK):
-                        cost, p, t = _compare(fine[step], after[step], dy, dx, y, x, BLOCK, PARTS)
+                        cost, p, t = _compare(fine[step], after[step], (dy, dx), (y, x), BLOCK, PARTS)
                         if cost < best:
                             best, pattern, shift, best_at = cost, p, t, (dy, dx)
-            contrast = min(_contrast(fine[step], own[0], own[1], PARTS), _contrast(after[step], y, x, 1))
+            contrast = min(_contrast(fine[step], own, PARTS), _contrast(after[step], (y, x), 1))
             most = contrast // BLOCK**4 + 16 * CONTRAST_FLOOR
-            found[0, step, block] = _limited(fine[step], after[step], best_at[0], best_at[1], y, x, most)
+            found[0, step, block] = _limited(fine[step], after[step], best_at, (y, x), most)
             found[1, step, block], found[2, step, block], found[3, step, block] = pattern, shift, contrast
 
 
 @compiled
-def _compare(
-    before: Cells, after: Cells, v: int, u: int, y: int, x: int, size: int, apart: int
-) -> tuple[Any, Any, Any]:
-    """Compare the block of ``after`` at (y, x) with ``before`` at (v, u): cost, sum of |d - mean d|, sum of d.
+def _compare(before: Cells, after: Cells, there: Place, here: Place, size: int, apart: int) -> tuple[Any, Any, Any]:
+    """Compare the block of ``after`` at ``here`` with ``before`` at ``there``: cost, sum of |d - mean d|, sum of d.
 
     The brightness counts a quarter of the pattern, so that a fade does not look like motion along a gradient.
     """
+    (v, u), (y, x) = there, here
     n = np.int32(size * size)
     total, pattern = np.int32(0), np.int32(0)
     for row in range(size):
@@ -169,8 +170,9 @@ def _compare(
 
 
 @compiled
-def _limited(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: int) -> Any:
+def _limited(before: Cells, after: Cells, there: Place, here: Place, most: int) -> Any:
     """Sum of |d|, at most ``most`` per cell, so that a small object counts little however bright it is."""
+    (v, u), (y, x) = there, here
     limited = np.int32(0)
     for row in range(BLOCK):
         for column in range(BLOCK):
@@ -179,7 +181,8 @@ def _limited(before: Cells, after: Cells, v: int, u: int, y: int, x: int, most: 
 
 
 @compiled
-def _contrast(cells: Cells, y: int, x: int, apart: int) -> Any:
+def _contrast(cells: Cells, here: Place, apart: int) -> Any:
+    y, x = here
     total, spread = np.int32(0), np.int32(0)
     for row in range(BLOCK):
         for column in range(BLOCK):
