@@ -77,13 +77,15 @@ def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Disk:
     return Disk(monkeypatch, tmp_path / "out")
 
 
-def test_a_disk_that_is_full_at_any_write_raises_one_error_and_loses_nothing(three, tmp_path, disk):
-    three["categories"]["two"]["target"] = 14
-    three["categories"]["three"]["target"] = 8
+@pytest.mark.parametrize("third", range(3))
+def test_a_disk_that_is_full_at_any_write_raises_one_error_and_loses_nothing(three, tmp_path, disk, third):
+    three["sampling"]["timestamps_per_movie"] = 8
+    three["categories"]["two"]["target"] = 7
+    three["categories"]["three"]["target"] = 4
     export(three, tmp_path / "out")
     whole = tree(tmp_path / "out")
     requests = tuple(disk.requests)
-    for at in range(len(requests)):
+    for at in range(third, len(requests), 3):
         out = tmp_path / "out" / str(at)
         disk.requests.clear()
         disk.refuse_from = at
