@@ -1,4 +1,4 @@
-"""Samples as values that can be compared, key and hashes of the pictures; and a way to refuse some."""
+"""Samples as comparable values (key and hashes of the tensors), and an ``accept`` that rejects a share of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch_hdrpatches.rng import uniform_at
 
 
 class Refuses:
-    """Refuses a share of all samples, each by its key."""
+    """Rejects a share of all samples; which ones depends on their keys only."""
 
     def __init__(self, share: float) -> None:
         self.share = share
@@ -25,7 +25,7 @@ class Refuses:
 
 
 def digest(tensor: Tensor) -> str:
-    """sha256 of a picture's codes in (…, channel, row, column) order."""
+    """sha256 of the code values of a tensor (..., 3, H, W)."""
     return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
@@ -35,12 +35,12 @@ def signature(sample: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def signatures(samples: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """One per sample, in order."""
+    """One signature per sample, in order."""
     return [signature(sample) for sample in samples]
 
 
 def batch_signatures(batches: Iterable[Mapping[str, Any]]) -> list[list[tuple[str, str, str]]]:
-    """One list per collated batch, in order."""
+    """One list of signatures per collated batch, in order."""
     return [
         [(key, digest(gt), digest(lq)) for key, gt, lq in zip(batch["key"], batch["gt"], batch["lq"], strict=True)]
         for batch in batches

@@ -1,4 +1,4 @@
-"""A plain DataLoader gives every sample once, whoever makes it."""
+"""A plain DataLoader gives every sample exactly once, with any number of workers and ranks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_set_epoch_reaches_workers_that_are_already_running(small):
     assert not first & second
 
 
-def test_iterating_before_a_fork_does_no_harm(small):
+def test_workers_can_be_forked_after_the_dataset_was_iterated(small):
     dataset = HDRPatchDataset(small)
     stopped_midway = iter(dataset)
     next(stopped_midway)
@@ -80,7 +80,7 @@ def test_iterating_before_a_fork_does_no_harm(small):
     assert Counter(signatures(loader)) == set_of(small)
 
 
-def test_a_forked_process_may_forget_what_its_parent_was_reading(small):
+def test_a_forked_process_can_collect_an_iterator_of_its_parent(small):
     midway = iter(HDRPatchDataset(small))
     next(midway)
     cycle: list[Any] = [midway]  # garbage that the child collects: it must not free a decoder whose threads it lacks
@@ -99,7 +99,7 @@ def test_a_dataset_pickles(small):
     assert Counter(signatures(dataset)) == set_of(small, epoch=3)
 
 
-def nothing(recipe: Any) -> Any:
+def without_samples(recipe: Any) -> Any:
     """The recipe with every window refused."""
     return recipe | {
         "sampling": recipe["sampling"] | {"stability": "first_to_last", "max_scene_change": 1e-9, "max_attempts": 2}
@@ -107,47 +107,47 @@ def nothing(recipe: Any) -> Any:
 
 
 @pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "fork"), (2, "spawn")])
-def test_an_epoch_that_gives_nothing_is_an_error_that_says_why(small, workers, start):
+def test_an_epoch_without_samples_is_an_error_that_gives_the_reasons(small, workers, start):
     with pytest.raises(NoSamplesError, match="unstable"):
-        set_of(nothing(small), workers, start)
+        set_of(without_samples(small), workers, start)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_stateful_loader_is_told_of_an_empty_epoch_too(small, workers):
+def test_an_epoch_without_samples_is_an_error_in_a_stateful_loader_too(small, workers):
     with pytest.raises(NoSamplesError, match="unstable"):
-        set_of(nothing(small), workers, loader=StatefulDataLoader)
+        set_of(without_samples(small), workers, loader=StatefulDataLoader)
 
 
 def only_in_epoch_1(sample: Any) -> bool:
     return sample["epoch"] == 1
 
 
-def test_workers_that_persist_know_an_empty_epoch_from_a_full_one(small):
+def test_persistent_workers_tell_an_empty_epoch_from_one_with_samples(small):
     dataset = HDRPatchDataset(small, accept=only_in_epoch_1)
     loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=True)
     dataset.set_epoch(1)
     first = signatures(loader)
     assert first
-    next(iter(loader))  # broken off: one worker may end this epoch, and the other not
+    next(iter(loader))  # stopped early: one worker may end this epoch, and the other not
     assert Counter(signatures(loader)) == Counter(first)
     dataset.set_epoch(2)
     with pytest.raises(NoSamplesError, match="by_callable"):
         list(loader)
 
 
-def test_a_worker_without_a_share_does_not_make_an_epoch_empty(small):
+def test_a_worker_without_items_does_not_make_the_epoch_empty(small):
     small["sampling"] |= {"timestamps_per_movie": 3}
     assert set_of(small, workers=4) == set_of(small)
 
 
-def test_a_long_row_of_rejects_stops_the_stream(small):
-    recipe = nothing(small)
+def test_too_many_slots_in_a_row_without_a_sample_stop_the_stream(small):
+    recipe = without_samples(small)
     recipe["sampling"] |= {"max_attempts": 1, "max_consecutive_rejects": 5}
     with pytest.raises(NoSamplesError, match="5 slots in a row"):
         set_of(recipe)
 
 
-def test_all_movies_bad_is_an_error_that_names_them(recipe, tmp_path):
+def test_an_error_names_the_movies_if_all_of_them_fail(recipe, tmp_path):
     for movie in recipe["movies"]:
         path = tmp_path / f"bad{len(movie['categories'])}{movie.get('timestamps')}.mkv"
         path.write_bytes(b"nothing")

@@ -1,4 +1,4 @@
-"""Shards are a full training source: order, ranks, choice without decoding, and small memory."""
+"""Shards are a complete training dataset: order, ranks, choice without decoding, and little memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gc
 import json
 import pickle
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 from tests.helpers.samples import batch_signatures, signatures
 from torch_hdrpatches import HDRPatchDataset, PatchLoader, export, read_shards
 from torch_hdrpatches.errors import NoSamplesError, ShardError
-from torch_hdrpatches.loading import shard_dataset as reading
+from torch_hdrpatches.loading import shard_dataset
 from torch_hdrpatches.shards.index import index_of
 
 
@@ -80,7 +81,7 @@ def test_a_patch_loader_gives_every_sample_once_in_batches_of_one_format(exporte
     loader = PatchLoader(read_shards(exported), 4, num_workers=workers, by_category=by_category)
     batches = list(loader)
     assert len(batches) == len(loader)
-    assert Counter(one for batch in batch_signatures(batches) for one in batch) == live
+    assert Counter(chain(*batch_signatures(batches))) == live
     for batch in batches:
         assert len(set(batch["format"])) == 1
         assert not by_category or len(set(batch["category"])) == 1
@@ -91,14 +92,14 @@ def test_two_ranks_give_equal_numbers_of_batches(exported, live):
     batches = len(loaders[0])
     shares = [batch_signatures(loader) for loader in loaders]
     assert len(shares[0]) == len(shares[1]) == batches
-    assert {one for share in shares for batch in share for one in batch} == set(live)
+    assert set(chain(*chain(*shares))) == set(live)
 
 
-def test_what_is_wanted_is_chosen_without_decoding(exported, monkeypatch):
+def test_samples_are_chosen_without_decoding(exported, monkeypatch):
     everything = {sample["key"]: sample for sample in read_shards(exported)}
 
     def refuse(*arguments: Any) -> None:
-        raise AssertionError("a picture was decoded")
+        raise AssertionError("an image was decoded")
 
     with monkeypatch.context() as patch:
         patch.setattr("torch_hdrpatches.shards.record.decode_image", refuse)
@@ -123,7 +124,7 @@ def test_what_is_wanted_is_chosen_without_decoding(exported, monkeypatch):
         assert sorted(key for batch in batches for key in batch["key"]) == sorted(wanted)
 
 
-def test_nothing_wanted_is_an_error(exported):
+def test_a_choice_of_no_samples_is_an_error(exported):
     with pytest.raises(NoSamplesError, match="none of the records"):
         read_shards(exported, accept={"entropy": 7.99})
     with pytest.raises(ValueError, match="enthropy"):
@@ -143,7 +144,7 @@ def test_a_transform_gets_a_generator_of_its_own_per_epoch_and_key(exported):
     assert not set(later.values()) & set(draws.values())
 
 
-def test_another_degradation_can_be_tried_on_stored_sequences(small, exported, tmp_path):
+def test_a_transform_can_degrade_stored_sequences_differently(small, exported, tmp_path):
     export(small, tmp_path / "sequences", gt="sequence")
 
     def every_third(sample: Any, rng: Any) -> Any:
@@ -158,11 +159,11 @@ def test_another_degradation_can_be_tried_on_stored_sequences(small, exported, t
 
 def test_a_block_is_read_without_the_rest_of_its_shard(exported, monkeypatch):
     reads = []
-    original = reading.sample_of
-    monkeypatch.setattr(reading, "sample_of", lambda key, members: reads.append(key) or original(key, members))
+    original = shard_dataset.sample_of
+    monkeypatch.setattr(shard_dataset, "sample_of", lambda key, members: reads.append(key) or original(key, members))
     dataset = read_shards(exported)
     samples = [sample for outcome in dataset.outcomes(0, 1) for sample in outcome.samples]
-    assert 0 < len(samples) <= reading.BLOCK
+    assert 0 < len(samples) <= shard_dataset.BLOCK
     assert reads == [sample["key"] for sample in samples]
 
 

@@ -1,4 +1,4 @@
-"""Two ranks under DistributedDataParallel, without ``Join``: as many steps on each, however much is refused."""
+"""Two ranks under DistributedDataParallel take equally many steps, without ``Join``, however much is rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.helpers.samples import Refuses
 from torch_hdrpatches import HDRPatchDataset, PatchLoader
 
 EPOCHS = 3
-PATIENCE_SECONDS = 150
+TRAINING_TIMEOUT_SECONDS = 150
 
 
 def train(rank: int, recipe: dict[str, Any], share: float, folder: str) -> None:
@@ -46,8 +46,8 @@ def test_two_ranks_train_three_epochs_and_neither_waits_for_the_other(small, tmp
     small["movies"][1]["timestamps"] = 11  # an odd number of runs, not all of one length
     processes = torch.multiprocessing.spawn(train, (small, 0.5, str(tmp_path)), nprocs=2, join=False)
     try:
-        done = processes.join(PATIENCE_SECONDS) or processes.join(PATIENCE_SECONDS)
-        assert done, f"no end after {2 * PATIENCE_SECONDS} s"
+        done = processes.join(TRAINING_TIMEOUT_SECONDS) or processes.join(TRAINING_TIMEOUT_SECONDS)
+        assert done, f"no end after {2 * TRAINING_TIMEOUT_SECONDS} s"
     finally:
         for process in processes.processes:
             process.kill()

@@ -1,4 +1,4 @@
-"""HDR and SDR pairs from one decode: the same crops, bit for bit what each output gives alone."""
+"""HDR and SDR pairs of one decode have the same crops, and equal each output on its own bit for bit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from torch_hdrpatches.testing import MovieSpec, write_movie
 from torch_hdrpatches.transforms import BI
 
 
-def by_key(recipe: Any, **making: Any) -> dict[str, Any]:
-    return {sample["key"]: sample for sample in HDRPatchDataset(recipe, **making)}
+def by_key(recipe: Any, **options: Any) -> dict[str, Any]:
+    return {sample["key"]: sample for sample in HDRPatchDataset(recipe, **options)}
 
 
-def test_both_outputs_are_what_each_gives_alone(small):
+def test_both_outputs_equal_each_output_on_its_own(small):
     both, sdr, hdr = (by_key(small, output=output) for output in ("both", "sdr", "hdr"))
     assert both.keys() == sdr.keys() == hdr.keys()
     for key, sample in both.items():
@@ -32,7 +32,7 @@ def test_both_outputs_are_what_each_gives_alone(small):
             assert sample[f"{name}_hdr"].dtype == torch.uint16
 
 
-def test_a_sequence_holds_the_centre_and_what_lq_was_made_of(small):
+def test_a_sequence_contains_the_centre_frame_and_degrades_to_lq(small):
     sequences, centres = by_key(small, output="both", gt="sequence"), by_key(small, output="both")
     for key, sample in sequences.items():
         for suffix in ("", "_hdr"):
@@ -49,14 +49,14 @@ def test_tone_mapping_the_signal_of_a_batch_gives_its_sdr_within_one_code(small,
     for batch in PatchLoader(HDRPatchDataset(small, output="both"), 4, steps=4):
         tonemap = ToneMap(transfer, peak=float(batch["tonemap"]["peak"][0]), dtype=torch.uint8)
         difference = tonemap(batch["gt_hdr"]).to(torch.int16) - batch["gt"].to(torch.int16)
-        # What lies above signal 1, as HLG allows, is cut off at 65535, but is seen by the tone curve of "sdr".
+        # HLG allows signal above 1. It is clipped at 65535 in "hdr", but not in the input of the tone curve of "sdr".
         whole = (batch["gt_hdr"].to(torch.int32) < 65535).all(1, keepdim=True)
         assert whole.float().mean() > 0.9
         worst = max(worst, int((difference.abs() * whole).max()))
     assert worst <= 1
 
 
-def test_sixteen_bit_shards_are_a_training_source_too(small, tmp_path):
+def test_shards_of_16_bit_are_read_for_training(small, tmp_path):
     export(small, tmp_path, output="hdr")
     batches = list(PatchLoader(read_shards(tmp_path), 4))
     live = by_key(small, output="hdr")
@@ -76,7 +76,7 @@ def mixed(small: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("output", ["hdr", "both"])
-def test_an_sdr_movie_has_no_hdr_signal_and_costs_only_itself(mixed, output, tmp_path):
+def test_an_sdr_movie_without_hdr_signal_fails_and_the_others_go_on(mixed, output, tmp_path):
     dataset = HDRPatchDataset(mixed, output=output)
     assert {sample["movie"] for sample in dataset} == {"first", "second"}
     failure = dataset.stream.outcome(0, "sdr", 0).failure
@@ -86,7 +86,7 @@ def test_an_sdr_movie_has_no_hdr_signal_and_costs_only_itself(mixed, output, tmp
     assert "has no HDR signal" in tally_of(tmp_path / "shards").failures["sdr"]
 
 
-def test_an_sdr_movie_is_patches_as_it_is_where_sdr_is_wanted(mixed):
+def test_an_sdr_movie_gives_samples_without_tone_mapping(mixed):
     sdr = [sample for sample in HDRPatchDataset(mixed) if sample["movie"] == "sdr"]
     assert sdr
     assert {sample["tonemap"]["curve"] for sample in sdr} == {"none"}

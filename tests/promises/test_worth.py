@@ -1,4 +1,4 @@
-"""Patches worth learning from: the most detailed of several boxes, and what is refused."""
+"""Patches are chosen for training: the sharpest of several crop boxes, and rejection by thresholds or a callable."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ class Brighter:
         return f"Brighter({self.luma})"
 
 
-def test_a_callable_accepts_and_another_box_of_the_window_is_tried(small):
+def test_a_patch_that_accept_rejects_is_drawn_again_in_the_same_window(small):
     plain = {sample["key"]: sample for sample in HDRPatchDataset(small)}
     bright = {sample["key"]: sample for sample in HDRPatchDataset(small, accept=Brighter(60))}
     assert all(sample["gt"].float().mean() > 60 for sample in bright.values())
     kept = [key for key in bright if torch.equal(bright[key]["gt"], plain[key]["gt"])]
     moved = [key for key in bright if bright[key]["crop"] != plain[key]["crop"]]
     assert kept
-    assert moved, "another box of the same window"
+    assert moved, "no patch was drawn again"
     assert all(bright[key]["seconds"] == plain[key]["seconds"] for key in moved)
     assert all(plain[key]["gt"].float().mean() <= 60 for key in moved)
 
 
-def test_a_callable_is_part_of_what_a_stream_is(small):
+def test_accept_is_part_of_the_fingerprint(small):
     identity = HDRPatchDataset(small, accept=Brighter(60)).fingerprint()
     assert identity["accept"] == "Brighter(60)"
     assert identity != HDRPatchDataset(small, accept=Brighter(61)).fingerprint()
 
 
 @pytest.mark.parametrize("bounds", [{"entropy": 3.0}, {"clipped": 0.01}, {"mean_luma": (40.0, 120.0)}])
-def test_thresholds_refuse_by_measure(small, bounds):
+def test_thresholds_reject_patches_by_their_measures(small, bounds):
     accepted = list(HDRPatchDataset(small | {"accept": bounds}))
     assert accepted
     ((name, bound),) = bounds.items()
