@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from torch_hdrpatches import Recipe, export
-from torch_hdrpatches.cli.progress import ProgressBars, line
+from torch_hdrpatches.cli.progress import ProgressBars, line, shown
 from torch_hdrpatches.exporter import Progress, processes, serial, watching
 from torch_hdrpatches.exporter.job import Job
 from torch_hdrpatches.exporter.progress import CategoryProgress, ProgressTracker, json_lines
@@ -110,12 +110,17 @@ def test_progress_as_one_line_and_as_bars():
     assert all(part in text for part in ("master", "30 of 90", "2.0/s", "30 s left", "reading pq", "refused 4 cut"))
 
 
-def test_a_watcher_is_called_at_the_beginning_and_the_end(resolved, tmp_path, capsys):
+def test_a_watcher_is_called_at_the_beginning_and_the_end(resolved, tmp_path):
     seen: list[str] = []
     with watching(resolved, Tally(), lambda progress: seen.append(progress.event), log_json=tmp_path / "log") as found:
         found.committed(Tally())
     assert seen == ["begin", "commit", "end"]
     assert len((tmp_path / "log").read_text().splitlines()) == 3
+
+
+def test_commands_print_a_line_after_a_commit_if_there_is_no_terminal(resolved, capsys):
+    with shown(resolved, Tally()) as tracker:
+        tracker.committed(Tally())
     assert "samples/s" in capsys.readouterr().err
 
 
