@@ -11,7 +11,8 @@ import ctypes, importlib, os, pkgutil, signal, sys
 import fsspec, numba, portalocker, pydantic, ray, torch, typer, webdataset
 
 sys.modules |= {"fcntl": None, "resource": None, "pwd": None}
-for module, names in {os: ("register_at_fork", "sched_getaffinity", "fork"), signal: ("pthread_sigmask", "SIGKILL")}.items():
+functions = {os: ("register_at_fork", "sched_getaffinity", "fork"), signal: ("pthread_sigmask", "SIGKILL")}
+for module, names in functions.items():
     for name in names:
         vars(module).pop(name, None)
 def refuse(name):

@@ -172,7 +172,7 @@ def test_a_server_that_fails_now_and_then_is_asked_again_and_one_that_fails_for_
     broken: list[bool] = []
     with web_server(films, fails=lambda number: broken) as web, open_movie(f"{web.url}/long.mkv") as movie:
         broken.append(True)
-        with pytest.raises(StorageError, match=r"long\.mkv.*goes on later"):
+        with pytest.raises(StorageError, match=r"long\.mkv.*run the same command again"):
             [movie.window(float(second)) for second in range(15)]
 
 
