@@ -1,12 +1,12 @@
-"""Signal, light and tone curves, from code values to tone-mapped RGB.
+"""Colour conversion, from code values to tone-mapped RGB.
 
-``names``    names and numbers of transfers, primaries, matrices and ranges, and which are accepted
+``names``    names of transfers, primaries, matrices, ranges and chroma locations, and which are accepted
 ``formulas`` the published formulas in float64
-``curves``   tone curves, and the peak that they start from
-``tables``   formulas and curves as lookup tables for one movie
-``kernel``   the compiled loop from planes to RGB
-``grader``   planes of one movie to SDR codes or HDR signal
-``tone_map`` a tone curve as a ``torch.nn.Module``
+``curves``   tone curves, their settings, and a movie's peak luminance
+``tables``   the kernel's parameters for one movie: matrices, and the tone curve as lookup tables
+``kernel``   the compiled loop from Y'CbCr planes to RGB codes
+``grader``   conversion of one movie's frames to SDR codes or HDR signal
+``tone_map`` tone mapping as a ``torch.nn.Module``
 """
 
 from .curves import ToneSettings, UserCurve

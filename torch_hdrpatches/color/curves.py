@@ -19,6 +19,8 @@ UserCurve: TypeAlias = Callable[[Array, float], Array]
 
 CurveName: TypeAlias = Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"]
 
+DEFAULT_CURVE: CurveName = "mobius"
+
 UNKNOWN_PEAK_NITS = 1000.0
 """Peak in cd/m2 of a movie without peak metadata, as in FFmpeg's ``tonemap`` filter."""
 LOWEST_PEAK_NITS = 50.0
@@ -29,7 +31,7 @@ LOWEST_PEAK_NITS = 50.0
 class ToneSettings:
     """Settings of tone mapping; the defaults are those of FFmpeg's ``tonemap=mobius`` at ``npl=100``."""
 
-    curve: CurveName | UserCurve = "mobius"
+    curve: CurveName | UserCurve = DEFAULT_CURVE
     """A name, or a function (see ``UserCurve``)."""
     reference_white: float = 100.0
     """cd/m2 of light 1.0."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from ..color.curves import PRESETS, CurveName
+from ..color.curves import DEFAULT_CURVE, PRESETS, CurveName, ToneSettings
 from ..color.names import ACCEPTED, accepted_name
 from ..frames import Box
 
@@ -72,15 +72,15 @@ class Sampling(Section):
 class Tonemap(Section):
     """How HDR light becomes SDR codes, with one static curve per movie."""
 
-    curve: CurveName = "mobius"
+    curve: CurveName = DEFAULT_CURVE
     """Name of the tone curve; ``"none"``: no curve, R, G and B are clipped at reference white one by one."""
-    reference_white: float = Field(100.0, ge=1, le=10000)
+    reference_white: float = Field(ToneSettings.reference_white, ge=1, le=10000)
     """cd/m2 that becomes 1.0 before the curve: 100 as in FFmpeg's filters, 203 as in BT.2408."""
-    peak: Annotated[float, Field(ge=1, le=10000)] | Literal["auto"] = "auto"
+    peak: Annotated[float, Field(ge=1, le=10000)] | Literal["auto"] = ToneSettings.peak
     """cd/m2 that the curve maps to SDR white; ``"auto"``: MaxCLL, else the mastering peak, else 1000."""
-    desat: float = Field(2.0, ge=0)
+    desat: float = Field(ToneSettings.desat, ge=0)
     """Luminance, in units of reference white, above which colours are desaturated; 0: never."""
-    hlg_ootf: Literal["per_channel", "luminance"] = "per_channel"
+    hlg_ootf: Literal["per_channel", "luminance"] = ToneSettings.hlg_ootf
     """HLG display rendering (OOTF): per channel as zscale does by default, or on luminance as in BT.2100."""
 
     @model_validator(mode="before")

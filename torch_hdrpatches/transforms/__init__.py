@@ -1,11 +1,11 @@
-"""From ground truth to low quality, and augmentation.
+"""Degradations from ground truth to low-quality frames, and augmentation of samples.
 
-``filters``     filter taps, and scaling and blurring along an axis
-``resize``      a decoded frame scaled to the working size
-``degrade``     bicubic, Gaussian blur, area and Lanczos degradations
-``corruptions`` blur, noise, JPEG and random resizing, chained as in Real-ESRGAN
-``video_codec`` a degradation by a real video encoder
-``augment``     flips, rotations, reversed time
+``filters``     filter kernels, the taps of an axis, and the compiled passes that apply them
+``resize``      scaling of a decoded frame to the working size
+``degrade``     bicubic, blur and subsampling, area and Lanczos degradations
+``corruptions`` blur, noise, JPEG and random resizing, in chains as in Real-ESRGAN
+``video_codec`` compression by a real video encoder, as a step of a chain
+``augment``     flips, rotations and time reversal
 """
 
 from .augment import Compose, Flip, ReverseTime, Rotate
