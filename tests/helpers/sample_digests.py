@@ -4,7 +4,7 @@
     python tests/helpers/sample_digests.py print FOLDER > a.txt  # with each checkout on PYTHONPATH; then diff
 
 A change that must not alter any sample gives the same lines before and after. FOLDER gets the demo's recipe, and one
-over the usable clips of ``HDRPATCHES_CLIPS`` if that is set. Uses the front door only, so that it runs on old checkouts.
+over the usable clips of ``HDRPATCHES_CLIPS`` if that is set. Uses only the front door, to run on old checkouts.
 """
 
 from __future__ import annotations

@@ -185,10 +185,10 @@ class Planned(HDRPatchDataset):
         for slot in self.stream.plan.run_at(epoch, position).slots:
             samples = []
             for category in slot.categories(recipe.seed, epoch):
-                u = uniform_at("format", slot.name, epoch, slot.index, category)
+                u = uniform_at("format", slot.movie.name, epoch, slot.index, category)
                 name = weighted_choice(recipe.categories[category].formats, u)
-                samples.append({"key": f"{slot.name}-{slot.index}", "format": name, "category": category})
-            yield Outcome(slot.name, epoch, slot.index, tuple(samples), windows=1)
+                samples.append({"key": f"{slot.movie.name}-{slot.index}", "format": name, "category": category})
+            yield Outcome(slot.movie.name, epoch, slot.index, tuple(samples), windows=1)
 
 
 def test_a_state_of_another_stream_is_refused_by_name(small):

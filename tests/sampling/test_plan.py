@@ -25,7 +25,9 @@ def plan_of(*timestamps: int, seed: int = 0, probability: float = 1.0) -> Plan:
 @given(st.lists(st.integers(1, 70), min_size=1, max_size=5), seeds, st.integers(0, 1000))
 def test_every_slot_stands_in_an_epoch_exactly_once(timestamps, seed, epoch):
     plan = plan_of(*timestamps, seed=seed)
-    slots = Counter((slot.name, slot.index) for position in plan.order(epoch) for slot in plan.runs[position].slots)
+    slots = Counter(
+        (slot.movie.name, slot.index) for position in plan.order(epoch) for slot in plan.runs[position].slots
+    )
     assert slots == Counter((f"m{n}", index) for n, count in enumerate(timestamps) for index in range(count))
 
 

@@ -28,8 +28,7 @@ BOXES_PER_WINDOW = 4
 class Cutter:
     """Cuts samples out of the windows of one movie. Holds all that is decided once per movie, and no decoder.
 
-    Raises:
-        UnsupportedMovieError: for an SDR movie where HDR signal is wanted.
+    Raises UnsupportedMovieError for an SDR movie if HDR signal is wanted.
     """
 
     def __init__(self, recipe: Recipe, facts: Facts, options: SampleOptions) -> None:
@@ -70,17 +69,9 @@ class Cutter:
         return judge(window.frames, self.grey, self.facts.active, how.stability, how.max_scene_change, how.tolerate)
 
     def sample(self, window: Window, address: SampleAddress, category: str, crop: int, scene_change: float) -> Sample:
-        """One sample of a category.
+        """One sample of a category; ``crop`` counts those of the same category and window.
 
-        Args:
-            window: the accepted window.
-            address: where it stands in the stream.
-            category: one of the recipe's.
-            crop: the number of this crop among those of this category and window, from 0.
-            scene_change: the window's stability score.
-
-        Raises:
-            WindowError: ``no_format_fits``, or ``not_accepted_...`` if every box that was tried is refused.
+        Raises WindowError ``no_format_fits``, or ``not_accepted_...`` if every box that was tried is refused.
         """
         name, spec = self._format(address, category, crop)
         movie, epoch, slot, attempt = address

@@ -31,10 +31,9 @@ class Slot:
     def seconds(self, seed: int, epoch: int, jitter: float, duration: float) -> float:
         """The slot's second in a movie of ``duration`` seconds; jitter (0 to 1) moves it within its own slot only.
 
-        Raises:
-            MovieError: if all of the movie's stretches lie after its end.
+        Raises MovieError if all of the movie's stretches lie after its end.
         """
-        moved = jitter * uniform_at("jitter", seed, self.name, epoch, self.index) if jitter else 0.0
+        moved = jitter * uniform_at("jitter", seed, self.movie.name, epoch, self.index) if jitter else 0.0
         stretches = _stretches(self.movie, duration)
         return _seconds_at((self.index + moved) * _length(stretches) / self.movie.slots, stretches)
 
@@ -49,13 +48,9 @@ class Slot:
         return tuple(
             category
             for category, probability in self.movie.categories.items()
-            if probability == 1.0 or uniform_at("category", seed, self.name, epoch, self.index, category) < probability
+            if probability == 1.0
+            or uniform_at("category", seed, self.movie.name, epoch, self.index, category) < probability
         )
-
-    @property
-    def name(self) -> str:
-        """The movie's name."""
-        return self.movie.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +101,7 @@ class Plan:
         return self.runs[index]
 
     def run_of(self, movie: str, slot: int) -> Run:
-        """The run that holds a slot of a movie.
-
-        Raises:
-            LookupError: if there is no such slot.
-        """
+        """The run that holds a slot of a movie. Raises LookupError if there is none."""
         for run in self.runs:
             if run.name == movie and run.first <= slot < run.stop:
                 return run

@@ -88,11 +88,7 @@ DEFAULTS: SampleOptions = {
 
 
 def with_defaults(options: SampleOptions) -> SampleOptions:
-    """All six options; those that are absent or None get their defaults.
-
-    Raises:
-        TypeError: if there is no such option.
-    """
+    """All six options; those that are absent or None get their defaults. Raises TypeError for an unknown one."""
     if unknown := options.keys() - DEFAULTS.keys():
         raise TypeError(f"unknown option {sorted(unknown)[0]!r}, expected one of: {', '.join(DEFAULTS)}")
     given = {name: value for name, value in options.items() if value is not None}

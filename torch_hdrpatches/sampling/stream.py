@@ -40,8 +40,7 @@ class PatchStream:
     def outcome(self, epoch: int, movie: str, slot: int) -> Outcome:
         """The result of one slot. Decodes the slot's whole run, so that damaged movies give the same result, too.
 
-        Raises:
-            LookupError: if there is no such slot.
+        Raises LookupError if there is no such slot.
         """
         outcomes = self.run(epoch, self.plan.run_of(movie, slot))
         return next(outcome for outcome in outcomes if outcome.slot == slot)

@@ -120,10 +120,10 @@ class Sweep:
             later = attempt.slot.later(attempt.seconds, sampling.retry_skip, self.movie.facts.duration)
             return replace(attempt, seconds=later, rejects=rejects)
         windows = sum(reason != SAME_GOP for _, reason in rejects)
-        return Outcome(attempt.slot.name, self.epoch, attempt.index, rejects=rejects, windows=windows)
+        return Outcome(attempt.slot.movie.name, self.epoch, attempt.index, rejects=rejects, windows=windows)
 
     def _sampled(self, attempt: _Attempt, window: Window, score: float) -> Outcome:
-        address = SampleAddress(attempt.slot.name, self.epoch, attempt.index, len(attempt.rejects))
+        address = SampleAddress(attempt.slot.movie.name, self.epoch, attempt.index, len(attempt.rejects))
         samples, refused = [], []
         for category in attempt.slot.categories(self.recipe.seed, self.epoch):
             if self.categories is not None and category not in self.categories:
