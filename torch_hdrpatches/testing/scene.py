@@ -22,6 +22,8 @@ GRAIN = 0.004
 """Standard deviation of the film grain, as a share of the code range."""
 SUN_RADIUS = 0.045
 """In frame heights, as all lengths here."""
+PANS = (1, 1, 2, 4, -2)
+"""Speed in pairs of columns per frame at 1080 rows: the sky, three rows from far to near, the balls."""
 TEXTURES = {"hills": (1.5, 1.6), "trees": (0.8, 1.0), "towers": (1.2, 1.0), "water": (0.9, 8.0)}
 """Kind of a row -> exponent and stretch of its noise."""
 
@@ -51,7 +53,7 @@ SCENES = {
         ((0.1, 0.2, 1.5), (2, 1.4, 7), (3, 2.6, 8)),
         ((280, 310, 350), 0.22, 0.18),
         ((700, 300, 70), (700, 420, 150), (500, 60, 20), (600, 200, 40)),
-        (("towers", 0.5, 0, (0.4, 0.5, 1.5)), ("towers", 0.66, 0, (0.15, 0.2, 0.6)), ("water", 0.84, 0, (0.3, 0.5, 2))),
+        (("towers", 0.5, 0, (0.4, 0.5, 1.5)), ("water", 0.6, 0, (0.3, 0.5, 2)), ("towers", 0.86, 0, (0.15, 0.2, 0.6))),
     ),
     "coast": Scene(
         ((8, 46, 110), (120, 148, 147), (300, 300, 300)),
@@ -80,10 +82,11 @@ def paint(name: str, coding: Coding, height: int, width: int, seed: int) -> Call
     y, x = y[:, None], x[None, :]
     layers = [_sky(rng, scene, y, x), *(_row(rng, scene, number, y, x) for number in range(len(scene.rows)))]
     layers.append(_balls(rng, scene, y, x))
-    pans = [0.5, *(2**number for number in range(len(scene.rows))), -2]
+    speeds = [pan * height / 1080 for pan in PANS]
+    speeds[-2] = max(1.0, speeds[-2])  # so that something large moves in every frame of a small movie, too
     subs = (1, 1), coding.sub, coding.sub
     coded, bottom = [], height
-    for (light, cover), pan in reversed([*zip(layers, pans, strict=True)]):
+    for (light, cover), speed in reversed([*zip(layers, speeds, strict=True)]):
         planes, small = coding.planes(_in_primaries(light, coding)), coding.subsample(cover)
         used = np.flatnonzero(cover.any(axis=1))
         parts = []
@@ -91,15 +94,14 @@ def paint(name: str, coding: Coding, height: int, width: int, seed: int) -> Call
             rows = slice(used[0] // sub_y, min(used[-1], bottom) // sub_y + 1)
             # Twice side by side, so that any pan shows one view of it.
             parts.append((rows, *(np.tile(part[rows], 2) for part in (plane * share, 1 - share))))
-        # Columns per frame: even, because chroma may have a sample at every second column only.
-        coded.append((parts, 2 * max(1, round(abs(pan) * height / 720)) * (1 if pan > 0 else -1)))
+        coded.append((parts, speed))
         bottom = min(bottom, int(np.append(cover.min(axis=1), 1).argmax()))  # what is behind is hidden from here on
     grain = GRAIN * (1 << coding.bits) * rng.standard_normal((height + 64, width + 64), np.float32)
 
     def frame(index: int) -> tuple[Codes, Codes, Codes]:
         luma, cb, cr = (np.zeros((height // sub_y, width // sub_x), np.float32) for sub_y, sub_x in subs)
-        for parts, pan in reversed(coded):
-            left = pan * index % width
+        for parts, speed in reversed(coded):
+            left = 2 * int(speed * index) % width  # even, because chroma may have half as many columns
             for plane, (rows, painted, clear), (_, sub_x) in zip((luma, cb, cr), parts, subs, strict=True):
                 columns = np.s_[:, left // sub_x : (left + width) // sub_x]
                 plane[rows] *= clear[columns]
@@ -164,7 +166,7 @@ def _row(rng: np.random.Generator, scene: Scene, number: int, y: Field, x: Field
         outline -= 0.05 * _noise(rng, 1, x.size, roughness, y.size)
     under = np.maximum(y - outline, 0)
     if kind == "water":
-        light = _mix(horizon, colour, np.minimum(0.4 + 3 * under, 1)[..., None]) * np.exp(0.15 * relief)[..., None]
+        light = _mix(horizon, colour, np.minimum(0.4 + 3 * under, 1)[..., None]) * np.exp(0.25 * relief)[..., None]
         beam = np.exp(-((_across(x, scene.sun[1]) / (SUN_RADIUS * (1 + 9 * under))) ** 2))
         light += 0.4 * sun * (beam * np.clip(relief - 0.5, 0, 2))[..., None]
     else:
@@ -180,7 +182,7 @@ def _row(rng: np.random.Generator, scene: Scene, number: int, y: Field, x: Field
 
 def _windows(rng: np.random.Generator, y: Field, x: Field) -> Light:
     """Warm lights on a grid, most of them dark, the brightest 200 cd/m2."""
-    down, along = y / 0.04, x / 0.03
+    down, along = y / 0.045, x / 0.034
     lights = 200 * rng.random((int(down[-1, 0]) + 1, int(along[0, -1]) + 1), np.float32) ** 10
     panes = (np.abs(down % 1 - 0.5) < 0.28) & (np.abs(along % 1 - 0.5) < 0.3)
     warm = np.array([1, 0.7, 0.35], np.float32)
