@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import os
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from fsspec.caching import BlockCache
+from fsspec.spec import AbstractBufferedFile
 
 from ..errors import MovieOpenError, StorageError
 from .remote import is_url, with_retries
@@ -23,7 +23,7 @@ VERSION_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "Last-Modified", "mti
 """Keys under which fsspec's file systems report the version of a file."""
 
 
-class RangeFile(io.RawIOBase):
+class RangeFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no types
     """A file behind a URL, for reading at any position.
 
     A request that fails repeatedly is a ``StorageError``, which no reader mistakes for a damaged movie: samples must
@@ -35,13 +35,14 @@ class RangeFile(io.RawIOBase):
     """
 
     def __init__(self, url: str) -> None:
-        self.name = url.rpartition("/")[2]
-        self._url, self._position = url, 0
+        self.name = url.rpartition("/")[2]  # its suffix helps libavformat to recognise the format
         try:
-            self._file, self._size = with_retries(url, _open)
-            block = min(max(self._size // 64, SMALLEST_BLOCK), LARGEST_BLOCK)
-            self._cache = BlockCache(block, self._fetch, self._size, BLOCKS)
-            self._cache._fetch(0, 1)
+            self._file, size = with_retries(url, _open)
+            block = min(max(size // 64, SMALLEST_BLOCK), LARGEST_BLOCK)
+            options = {"maxblocks": BLOCKS}
+            super().__init__(None, url, "rb", block, cache_type="blockcache", cache_options=options, size=size)
+            self.read(1)
+            self.seek(0)
         except (FileNotFoundError, PermissionError) as error:
             raise MovieOpenError(url, f"cannot be opened ({error})") from None
         except StorageError as error:
@@ -50,52 +51,28 @@ class RangeFile(io.RawIOBase):
                 raise MovieOpenError(url, reason, "serve it with range requests, or copy it to a disk") from None
             raise
 
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def tell(self) -> int:
-        """The position of the next byte to read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position; no request is made."""
-        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, or less of it at the end of the file; returns the number of bytes."""
-        data = self._cache._fetch(self._position, self._position + len(buffer))
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
-
-    def _fetch(self, first: int, end: int) -> bytes:
-        end = min(end, self._size)
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        end = min(end, self.size)
 
         def request(system: Any, path: str) -> bytes:
-            self._file.seek(first)
-            return bytes(self._file.read(end - first))
+            self._file.seek(start)
+            return bytes(self._file.read(end - start))
 
-        data = with_retries(self._url, request)
-        if len(data) != end - first:
-            raise StorageError(f"{self._url}: the server sent {len(data)} of {end - first} bytes at {first}")
+        data = with_retries(self.path, request)
+        if len(data) != end - start:
+            raise StorageError(f"{self.path}: the server sent {len(data)} of {end - start} bytes at {start}")
         return data
 
 
 def _open(system: Any, path: str) -> tuple[Any, int]:
     file = system.open(path, "rb", cache_type="none")
-    file.seek(0, io.SEEK_END)  # a ValueError without byte ranges
+    file.seek(0, os.SEEK_END)  # a ValueError without byte ranges
     return file, file.tell()
 
 
 def open_file(path: str) -> IO[bytes]:
     """Open a file or URL for reading; raises the errors of ``RangeFile``."""
-    return io.BufferedReader(RangeFile(path)) if is_url(path) else Path(path).open("rb")
+    return cast(IO[bytes], RangeFile(path)) if is_url(path) else Path(path).open("rb")
 
 
 def version_of(url: str) -> tuple[int, str]:
