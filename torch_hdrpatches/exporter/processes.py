@@ -185,25 +185,23 @@ def _interrupts_blocked() -> Iterator[None]:
 def _serve(pipe: Connection, work: Callable[[Any], Any], environment: dict[str, str]) -> None:
     """The main function of a process: items come through the pipe, results go back."""
     global _report
+
+    def send(kind: str, content: Any) -> None:
+        pipe.send((kind, content))
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()  # the fork server has the environment of its own start
     os.environ.update(environment)
-    _report = partial(_send, pipe, "heartbeat")
-    while True:
-        try:
+    _report = partial(send, "heartbeat")
+    with suppress(EOFError, ConnectionError):  # the parent has ended
+        while True:
             item = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer = "done", work(item)
-        except Exception as error:  # noqa: BLE001 - raised again in the parent
-            answer = "raised", _portable(error)
-        _send(pipe, *answer)
-
-
-def _send(pipe: Connection, kind: str, content: Any) -> None:
-    pipe.send((kind, content))
+            try:
+                answer = "done", work(item)
+            except Exception as error:  # noqa: BLE001 - raised again in the parent
+                answer = "raised", _portable(error)
+            send(*answer)
 
 
 def _portable(error: Exception) -> Exception:

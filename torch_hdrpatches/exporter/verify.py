@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from textwrap import shorten
 from typing import IO, Any
 
 from ..errors import RecipeError, ShardError
@@ -89,7 +90,7 @@ def check_shard(folder: Folder, name: str) -> ShardCheck:
     except FileNotFoundError:
         return ShardCheck(name, sidecar, (Problem(shard, "is missing"),))
     wrong = wrong or [
-        f"{field}: its sidecar says {_short(sidecar.get(field))}, it is {_short(value)}"
+        f"{field}: its sidecar says {shorten(str(sidecar.get(field)), 80)}, it is {shorten(str(value), 80)}"
         for field, value in found.items()
         if sidecar.get(field) != value and (field in sidecar or field != "records")
     ]
@@ -180,8 +181,3 @@ def _foreign_files(
         is_temporary = name.startswith(".") or "/." in name or (name.endswith(".tar") and name.count("/") == 1)
         if name not in ours and (is_finished or not is_temporary):
             yield Problem(name, "does not belong here")
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -161,7 +161,7 @@ def sample_of(key: str, members: Mapping[str, bytes]) -> Sample:
         if codec in CODECS and name in frames:
             images[name] = _tensor(key, decode_image(data, codec), frames[name])
     if missing := frames.keys() - images.keys():
-        raise ShardError(f"record {key} has no {' and '.join(sorted(missing))}")
+        raise ShardError(f"record {key} has no {' and '.join(sorted(missing))} as {', '.join(CODECS)}")
     return cast(Sample, {**fields, **images})
 
 
