@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from ..errors import NoSamplesError, StateError
@@ -40,11 +41,7 @@ class Batching:
                 raise ValueError(f"{name} is {number}, expected 1 or more")
 
     def batches(self, dataset: EpochDataset, epoch: int) -> int:
-        """Batches per epoch, the same on every rank.
-
-        Raises:
-            ValueError: if there are fewer items than ranks.
-        """
+        """Batches per epoch, the same on every rank; raises ValueError if there are fewer items than ranks."""
         items = dataset.items
         if items < self.world_size:
             raise ValueError(f"an epoch has {items} runs for {self.world_size} ranks; give the movies more timestamps")
@@ -70,7 +67,7 @@ class Batching:
             ) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QueuedSample:
     """A sample that waits for its batch, and its place among all samples of this rank."""
 
@@ -92,7 +89,7 @@ class EpochBatches:
         self._start = start
         self._total = total
         self._given = start.batches
-        self._buckets: dict[tuple[str, ...], list[QueuedSample]] = {}
+        self._buckets: defaultdict[tuple[str, ...], list[QueuedSample]] = defaultdict(list)
         self._streak = RejectStreak(dataset.max_empty_slots)
         self._empty_items = 0
         """Number of items in a row without a sample."""
@@ -105,8 +102,7 @@ class EpochBatches:
         return islice(self._batches(), self._total - self._start.batches)
 
     def _batches(self) -> Iterator[tuple[list[Sample], Cursor]]:
-        for queued in self._waiting():
-            self._bucket(queued).append(queued)
+        self._restore()
         group, taken = self._start.group, self._start.taken
         while True:
             if group == self._groups and not taken and not self._batching.drop_last:
@@ -116,30 +112,33 @@ class EpochBatches:
             stop = self._groups if group < self._groups else group + self._groups_needed(group)
             for mixed in self._mixed(range(group, stop)):
                 for number, queued in enumerate(mixed[taken:], taken + 1):
-                    bucket = self._bucket(queued)
-                    bucket.append(queued)
-                    if len(bucket) == self._batching.batch_size:
-                        key = self._batching.bucket(queued.sample)
+                    key = self._batching.bucket(queued.sample)
+                    self._buckets[key].append(queued)
+                    if len(self._buckets[key]) == self._batching.batch_size:
                         yield self._batch(key, group + number // len(mixed), number % len(mixed))
-                self._detach(group)
+                # What still waits is copied: its shared block of memory is as large as a whole item.
+                for queued in chain(*self._buckets.values()):
+                    if queued.item in self._items_of(group):
+                        queued.sample = detached(queued.sample)
                 group, taken = group + 1, 0
 
     def _batch(self, key: tuple[str, ...], group: int, taken: int) -> tuple[list[Sample], Cursor]:
         self._given += 1
         samples = [queued.sample for queued in self._buckets.pop(key)]
-        waiting = frozenset((queued.item, queued.number) for queued in chain(*self._buckets.values()))
-        return samples, Cursor(self._start.epoch, self._given, group, taken, waiting)
+        waiting = {key: len(bucket) for key, bucket in self._buckets.items()}
+        items = {queued.item for queued in chain(*self._buckets.values())} - set(self._items_of(group))
+        return samples, Cursor(self._start.epoch, self._given, group, taken, waiting, tuple(sorted(items)))
 
-    def _bucket(self, queued: QueuedSample) -> list[QueuedSample]:
-        return self._buckets.setdefault(self._batching.bucket(queued.sample), [])
-
-    def _detach(self, group: int) -> None:
-        """Copy the samples of a group that still wait: a shared block of memory is as large as a whole item."""
-        items = self._items_of(group)
-        for bucket in self._buckets.values():
-            bucket[:] = [
-                replace(queued, sample=detached(queued.sample)) if queued.item in items else queued for queued in bucket
-            ]
+    def _restore(self) -> None:
+        """Make the samples again that were waiting when the state was saved: the last ones of their buckets."""
+        group, taken = self._start.group, self._start.taken
+        made = sorted(chain.from_iterable(self._fetched(self._start.items)), key=self._turn)
+        for mixed in self._mixed(range(group, group + 1 if taken else group)):
+            made += mixed[:taken]
+        for key, count in self._start.waiting.items():
+            self._buckets[key] = [queued for queued in made if self._batching.bucket(queued.sample) == key][-count:]
+            if len(self._buckets[key]) < count:
+                raise StateError("the movies or shards no longer give the samples that were waiting in this state")
 
     def _groups_needed(self, group: int) -> int:
         """Number of groups, at least one, that should fill the missing batches at the rate of samples so far."""
@@ -159,19 +158,11 @@ class EpochBatches:
         own, runs = len(self._positions), self._batching.shuffle_runs
         return range(extra_epoch * own + within * runs, extra_epoch * own + min((within + 1) * runs, own))
 
-    def _turn(self, queued: QueuedSample) -> float:
-        """Sorts the samples of a group at random: by address, so that it depends on no other sample."""
-        return uniform_at("shuffle", self._start.epoch, self._batching.rank, queued.item, queued.number)
-
-    def _waiting(self) -> list[QueuedSample]:
-        """The samples that were waiting when the state was saved, made again, in their old order."""
-        wanted = self._start.waiting
-        fetched = chain.from_iterable(self._fetched(sorted({item for item, _ in wanted})))
-        found = [queued for queued in fetched if (queued.item, queued.number) in wanted]
-        if len(found) != len(wanted):
-            raise StateError("the movies or shards no longer give the samples that were waiting in this state")
-        own, runs = len(self._positions), self._batching.shuffle_runs
-        return sorted(found, key=lambda queued: (queued.item // own, queued.item % own // runs, self._turn(queued)))
+    def _turn(self, queued: QueuedSample) -> tuple[int, int, float]:
+        """Sorts samples by group, and at random within: by address, so that it depends on no other sample."""
+        extra_epoch, within = divmod(queued.item, len(self._positions))
+        u = uniform_at("shuffle", self._start.epoch, self._batching.rank, queued.item, queued.number)
+        return extra_epoch, within // self._batching.shuffle_runs, u
 
     def _fetched(self, items: Iterable[int]) -> Iterator[list[QueuedSample]]:
         """The samples of each of this rank's items, in order, made by the workers."""

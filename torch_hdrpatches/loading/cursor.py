@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from itertools import groupby
-from operator import itemgetter
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..errors import StateError
@@ -31,13 +29,14 @@ class Cursor:
     """Number of groups of items that are used up."""
     taken: int = 0
     """Number of samples taken from the next group."""
-    waiting: frozenset[tuple[int, int]] = frozenset()
-    """(item, number within the item) of each sample whose batch is not full yet."""
+    waiting: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    """Bucket to number of its samples that wait until its batch is full: always the last ones so far."""
+    items: tuple[int, ...] = ()
+    """The items, sorted, that hold these samples; those of the next group are left out."""
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON form that ``from_json`` reads; ``waiting`` is a list of ``[item, [number, ...]]``."""
-        items = groupby(sorted(self.waiting), key=itemgetter(0))
-        waiting = [[item, [number for _, number in samples]] for item, samples in items]
+        """The JSON form that ``from_json`` reads; ``waiting`` is a list of ``[*bucket, number]``."""
+        waiting = [[*bucket, number] for bucket, number in self.waiting.items()]
         return {"version": STATE_VERSION, **asdict(self), "waiting": waiting}
 
     @classmethod
@@ -49,10 +48,10 @@ class Cursor:
         """
         try:
             epoch, batches, group, taken = (int(state[key]) for key in ("epoch", "batches", "group", "taken"))
-            waiting = frozenset((int(item), int(number)) for item, samples in state["waiting"] for number in samples)
+            waiting = {tuple(map(str, bucket)): int(number) for *bucket, number in state["waiting"]}
+            return cls(epoch, batches, group, taken, waiting, tuple(map(int, state["items"])))
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"this is not the state of a PatchLoader: {error!r}") from None
-        return cls(epoch, batches, group, taken, waiting)
 
 
 def check_state(saved: Mapping[str, Any], own: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:
