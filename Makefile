@@ -21,7 +21,7 @@ docs: $(VENV)/.installed-test
 	$(BIN)/mkdocs build --strict
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.speed.run
 
 # Three steps, so that the demo does not wait for the test tools, which double the size of .venv.
 $(VENV)/.installed: pyproject.toml constraints.txt

@@ -1,12 +1,13 @@
-"""Results as Markdown tables; above each stands the command that makes it."""
+"""Results as Markdown tables, each with the command that makes it, and as a chart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
-from benchmarks.methods import METHODS
+from benchmarks.speed.methods import METHODS
 
 Row = Mapping[str, Any]
 
@@ -14,7 +15,7 @@ Aim: TypeAlias = tuple[str, str, str, dict[str, str]]
 
 
 def _against_others(export: str, torchcodec: str) -> tuple[Aim, ...]:
-    """What an export is held to beside others, on one core or on all."""
+    """Aims of an export against others, on one core or on all."""
     return (
         ("old system once per timestamp / with export", "old-timestamp", export, _at_least("5", "6")),
         ("old system once per category / with export", "old-category", export, _at_least("15", "18")),
@@ -36,7 +37,7 @@ AIMS: tuple[Aim, ...] = (
     ("live / align = keyframe", "live", "live-keyframe", {"1080p-long": "at least 3", "2160p-long": "at least 3"}),
     ("bare decode / align = keyframe", "limit", "limit-keyframe", {}),
 )
-"""What is claimed, of which two methods, and the aim by film."""
+"""Title, slower method, faster method, and the aim by film."""
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -55,7 +56,7 @@ def markdown(results: Mapping[str, Any]) -> str:
 
 
 def ratio(table: Mapping[str, Any], slow: str, fast: str, measure: str = "milliseconds") -> float | None:
-    """Median over rounds of how many times as long ``slow`` took as ``fast``; None if one was not measured."""
+    """Median over rounds of the time of ``slow`` / the time of ``fast``; None if either was not measured."""
     by = {(timing["round"], timing["method"]): timing[measure] for timing in table["timings"]}
     pairs = [by[number, slow] / by[number, fast] for number, name in by if name == fast and (number, slow) in by]
     return median(pairs) if pairs else None
@@ -141,11 +142,11 @@ def _per_sample(row: Row) -> str:
 
 
 TITLES = {
-    "codecs": "Codecs: one picture, one core",
+    "codecs": "Codecs: one image, one core",
     "reading": "Reading shards back, one core",
     "movies": "Cost by number of movies",
     "lengths": "Cost by length of the movie",
-    "opening": "Opening a long movie that is not in memory",
+    "opening": "Opening a long movie that is not in the page cache",
 }
 
 
@@ -169,16 +170,47 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return (
-        f"{value:.3g}"
-        if isinstance(value, float) and abs(value) < 100
-        else f"{value:.0f}"
-        if isinstance(value, float)
-        else f"{value}"
-    )
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     heads = list(heads)
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+OURS, LIMIT, OTHERS = "#1b7f5c", "#222222", "#b9bec6"
+SHOWN = ("limit", "live", "export", "torchcodec", "torchcodec-items", "pyav", "old-timestamp", "old-category")
+
+
+def draw(results: Mapping[str, Any], path: Path) -> None:
+    """A bar chart of milliseconds per timestamp: one panel per film with long GOPs, one process."""
+    import matplotlib.pyplot as plt
+
+    tables = {
+        name.split("/")[1]: table
+        for name, table in results["tables"].items()
+        if name.startswith("film/") and name.endswith("/1") and "-" not in name
+    }
+    if not tables:
+        return
+    figure, axes = plt.subplots(1, len(tables), figsize=(7.2 * len(tables), 3.6), squeeze=False, layout="constrained")
+    for axis, (film, table) in zip(axes[0], tables.items(), strict=True):
+        summary = {name: table["summary"][name] for name in SHOWN if name in table["summary"]}
+        longest = max(row["milliseconds"] for row in summary.values())
+        for place, (name, row) in enumerate(summary.items()):
+            value = row["milliseconds"]
+            colour = LIMIT if name == "limit" else OURS if name in ("live", "export") else OTHERS
+            axis.barh(place, value, color=colour, height=0.66)
+            axis.text(value + 0.01 * longest, place, f"{value:,.0f} ms · {row['ratio']:.2f}×", va="center", fontsize=9)
+        axis.set_yticks(range(len(summary)), [METHODS[name].title for name in summary], fontsize=9)
+        axis.invert_yaxis()
+        axis.set_xlim(0, 1.45 * longest)
+        axis.set_title(f"{film}, {table['film']['megabits_per_second']:.0f} Mb/s, one process", fontsize=11, loc="left")
+        axis.set_xlabel("ms per timestamp (7 frames, 3 samples); × is to the limit", fontsize=9)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.tick_params(axis="y", length=0)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

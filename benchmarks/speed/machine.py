@@ -1,4 +1,4 @@
-"""Where the figures were taken: processor, memory, versions."""
+"""Describes the machine of a measurement: processor, memory, versions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on beside the code."""
+    """What the figures depend on, besides the code."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)),
@@ -62,7 +62,7 @@ def _ffmpeg() -> str:
 
 
 def _commit() -> str:
-    """The commit that was measured, with a plus if files differ from it; empty outside a repository."""
+    """The measured commit, with a plus if tracked files differ from it; empty outside a repository."""
     git = ["git", "-C", str(Path(__file__).parent)]
     head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     changed = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True)

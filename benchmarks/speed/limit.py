@@ -1,4 +1,4 @@
-"""The limit: decoding the frames that are needed and nothing else, without touching a pixel."""
+"""The lower limit of the cost: decoding the needed frames and nothing else."""
 
 from __future__ import annotations
 
@@ -7,28 +7,25 @@ from pathlib import Path
 
 import av
 
-from benchmarks.packets import Entry, table
-from benchmarks.workload import FRAMES, Stop, Work
+from benchmarks.speed.workload import FRAMES, Counts, Packet, Stop, Work, packets_of
 from torch_hdrpatches.probe import open_movie
-
-Counts = dict[str, int]
 
 NOTHING = {"frames_decoded": 0, "packets_dropped": 0, "seeks": 0}
 
 
 def decode_runs(work: Work) -> Callable[[], Counts]:
-    """Run by run, as the work is dealt to workers; a run's windows in one sweep."""
+    """Each run in one sweep, as a worker gets it."""
     return _decoding(work, list(work.runs))
 
 
 def decode_sweep(work: Work) -> Callable[[], Counts]:
-    """The whole movie in one sweep: what could be saved if no worker ever had to find its place."""
+    """The whole movie in one sweep: the cost without any seeks between runs."""
     return _decoding(work, [work.stops])
 
 
 def decode_at_keyframes(work: Work) -> Callable[[], Counts]:
     """The windows of ``align = "keyframe"``: each begins with the keyframe at or before a slot."""
-    packets = table(Path(work.movie))
+    packets = packets_of(Path(work.movie))
     order = sorted(packet.pts for packet in packets)
     places = [order.index(packet.pts) for packet in packets if packet.key]
     slots = [_first(work, stop.attempts[0], len(order)) + FRAMES // 2 for stop in work.stops]
@@ -37,7 +34,7 @@ def decode_at_keyframes(work: Work) -> Callable[[], Counts]:
 
 
 def read_windows(work: Work) -> Callable[[], Counts]:
-    """The package's own reader, run by run, its windows thrown away: tells what the reader adds to the limit."""
+    """The package's own reader, run by run, without using its windows: the cost that the reader adds."""
     with open_movie(work.movie) as movie:
         facts = movie.facts
 
@@ -55,15 +52,15 @@ def read_windows(work: Work) -> Callable[[], Counts]:
 
 
 def _decoding(work: Work, parts: Sequence[Sequence[Stop]]) -> Callable[[], Counts]:
-    packets = table(Path(work.movie))
+    packets = packets_of(Path(work.movie))
     return _decoding_of(work, packets, [_windows(work, packets, stops) for stops in parts], len(work.stops))
 
 
 def _decoding_of(
-    work: Work, packets: list[Entry], windows: list[list[list[int]]], timestamps: int
+    work: Work, packets: list[Packet], windows: list[list[list[int]]], timestamps: int
 ) -> Callable[[], Counts]:
-    """``windows``: by sweep, those that were refused too; ``timestamps`` leaves these out."""
-    _decode(work.movie, packets, windows[0][:1])  # what the memory costs the first time is no part of the limit
+    """``windows``: of each sweep, refused ones included; ``timestamps``: number of accepted ones."""
+    _decode(work.movie, packets, windows[0][:1])  # first allocation of memory is not part of the limit
 
     def run() -> Counts:
         total = {"timestamps": timestamps, **NOTHING}
@@ -75,8 +72,8 @@ def _decoding_of(
     return run
 
 
-def _windows(work: Work, packets: list[Entry], stops: Sequence[Stop]) -> list[list[int]]:
-    """The pts of every window asked for, refused ones included, in time order."""
+def _windows(work: Work, packets: list[Packet], stops: Sequence[Stop]) -> list[list[int]]:
+    """The pts of every window, refused ones included, in time order."""
     order = sorted(packet.pts for packet in packets)
     firsts = sorted({_first(work, seconds, len(order)) for stop in stops for seconds in stop.attempts})
     return [order[first : first + FRAMES] for first in firsts]
@@ -88,7 +85,7 @@ def _first(work: Work, seconds: float, count: int) -> int:
     return min(max(int(centre) - FRAMES // 2, 0), count - FRAMES)
 
 
-def _decode(movie: str, packets: list[Entry], windows: list[list[int]]) -> Counts:
+def _decode(movie: str, packets: list[Packet], windows: list[list[int]]) -> Counts:
     wanted = {pts for window in windows for pts in window}
     keys = [number for number, packet in enumerate(packets) if packet.key]
     counts = dict(NOTHING)
@@ -100,7 +97,7 @@ def _decode(movie: str, packets: list[Entry], windows: list[list[int]]) -> Count
         seen: set[int] = set()
         for window in windows:
             usable = [number for number in keys if packets[number].pts <= window[0]]
-            # Decode on from here, or begin at the last keyframe that helps, whichever is nearer.
+            # Go on decoding, or seek if a keyframe lies between here and the window.
             if usable[-1] > position:
                 container.seek(packets[usable[-1]].pts, stream=stream)
                 coming, position = container.demux(stream), usable[-1]

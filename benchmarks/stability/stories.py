@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks import scene_movies as make
-from benchmarks.scene_movies import FRAMES, HEIGHT, MIDDLE, WIDTH, Light, Shot
+from benchmarks.stability import shots as make
+from benchmarks.stability.shots import FRAMES, HEIGHT, MIDDLE, WIDTH, Light, Shot
 
 Scenes = Sequence[Light]
 """Canvases of one half of the set."""

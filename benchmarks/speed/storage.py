@@ -1,4 +1,4 @@
-"""How pictures are stored: what each codec costs to write and to read, and reading whole shards back."""
+"""Cost of writing and reading images with each codec, and of reading whole shards back."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import torch
 import webdataset
 from PIL import Image
 
-from benchmarks.sources import FILMS, WORK, made
-from benchmarks.workload import recipe
+from benchmarks.speed.films import FILMS, WORK, made
+from benchmarks.speed.workload import recipe
 from torch_hdrpatches import read_shards
 from torch_hdrpatches.sampling import PatchStream, Sample
 from torch_hdrpatches.shards.codecs import CODECS
 from torch_hdrpatches.shards.record import ShardWriter, members_of
 
 Row = dict[str, Any]
-Picture = np.ndarray[Any, np.dtype[Any]]
+Image8 = np.ndarray[Any, np.dtype[Any]]
 
 
 def codecs(film: str, rounds: int) -> list[Row]:
-    """Milliseconds per picture and kB, for ground truths of 540x540 and their seven low-quality frames stacked."""
+    """Milliseconds and kB per image, for ground truths of 540x540 and their seven low-quality frames stacked."""
     samples = _samples(film)[:8]
     kinds = {
         name: [
@@ -36,14 +36,14 @@ def codecs(film: str, rounds: int) -> list[Row]:
         ]
         for name in ("gt", "lq")
     }
-    coders: dict[str, tuple[Callable[[Picture], bytes], Callable[[bytes], Picture]]] = {
+    coders: dict[str, tuple[Callable[[Image8], bytes], Callable[[bytes], Image8]]] = {
         name: (codec.encode, codec.decode) for name, codec in CODECS.items()
     }
     coders |= {f"png by Pillow, level {level}": (_pillow_png(level), _pillow_read) for level in (1, 6)}
     times: dict[tuple[str, str, str], list[float]] = {}
     sizes: dict[tuple[str, str], float] = {}
     for encode, decode in coders.values():
-        decode(encode(kinds["lq"][0]))  # kernels compile once
+        decode(encode(kinds["lq"][0]))  # compiles kernels
     for _ in range(rounds):
         for name, (encode, decode) in coders.items():
             for kind, images in kinds.items():
@@ -51,7 +51,7 @@ def codecs(film: str, rounds: int) -> list[Row]:
                 times.setdefault((name, kind, "encode"), []).append(seconds)
                 back, seconds = _timed(decode, files)
                 times.setdefault((name, kind, "decode"), []).append(seconds)
-                if not all(np.array_equal(one, other) for one, other in zip(images, back, strict=True)):
+                if not all(np.array_equal(image, copy) for image, copy in zip(images, back, strict=True)):
                     raise ValueError(f"{name} is not lossless")
                 sizes[name, kind] = sum(map(len, files)) / len(files) / 1000
     return [
@@ -87,7 +87,7 @@ def reading(film: str, rounds: int) -> list[Row]:
         readers["webdataset, our png"] = lambda: _read_stock(Path(folder) / "png.tar")
         readers["webdataset, png by Pillow"] = lambda: _read_stock(by_pillow)
         for read in readers.values():
-            read()  # kernels compile once
+            read()  # compiles kernels
         rates: dict[str, list[float]] = {name: [] for name in readers}
         for _ in range(rounds):
             for name, read in readers.items():
@@ -113,37 +113,37 @@ def _samples(film: str) -> list[Sample]:
 
 def _timed(function: Callable[[Any], Any], inputs: list[Any]) -> tuple[list[Any], float]:
     begin = time.perf_counter()
-    results = [function(one) for one in inputs]
+    results = [function(value) for value in inputs]
     return results, (time.perf_counter() - begin) / len(inputs)
 
 
-def _pillow_png(level: int) -> Callable[[Picture], bytes]:
-    def encode(picture: Picture) -> bytes:
+def _pillow_png(level: int) -> Callable[[Image8], bytes]:
+    def encode(image: Image8) -> bytes:
         stream = io.BytesIO()
-        Image.fromarray(picture).save(stream, "PNG", compress_level=level)
+        Image.fromarray(image).save(stream, "PNG", compress_level=level)
         return stream.getvalue()
 
     return encode
 
 
-def _pillow_read(data: bytes) -> Picture:
+def _pillow_read(data: bytes) -> Image8:
     return np.array(Image.open(io.BytesIO(data)))
 
 
 def _write_with_pillow(tar: Path, samples: list[Sample]) -> None:
-    """The same records, their PNGs as Pillow writes them by default."""
+    """Write the same records, with PNGs as Pillow writes them by default."""
     encode = _pillow_png(6)
     with webdataset.TarWriter(str(tar)) as writer:
         for sample in samples:
             members: dict[str, Any] = {"__key__": sample["key"], "json": members_of(sample, "npy")["json"]}
             for name in ("gt", "lq"):
-                picture = sample[name].movedim(-3, -1).reshape(-1, sample[name].shape[-1], 3)
-                members[f"{name}.png"] = encode(picture.numpy())
+                image = sample[name].movedim(-3, -1).reshape(-1, sample[name].shape[-1], 3)
+                members[f"{name}.png"] = encode(image.numpy())
             writer.write(members)
 
 
 def _read_stock(tar: Path) -> int:
-    """A webdataset pipeline as its documentation has it, up to tensors of the same shapes."""
+    """A webdataset pipeline as in its documentation, up to tensors of the same shapes."""
     count = 0
     for sample in webdataset.WebDataset(str(tar), shardshuffle=False).decode("torchrgb8"):
         lq = sample["lq.png"].unflatten(1, (7, -1)).permute(1, 0, 2, 3)
@@ -152,7 +152,7 @@ def _read_stock(tar: Path) -> int:
 
 
 def tables(quick: bool) -> Iterator[tuple[str, list[Row]]]:
-    """All tables of this file, by name."""
+    """All tables of this module, by name."""
     film, rounds = ("720p", 1) if quick else ("1080p", 5)
     yield "codecs", codecs(film, rounds)
     yield "reading", reading(film, rounds)

@@ -1,4 +1,4 @@
-"""What every method has to give: the same windows of the same movie, and the same crops from each."""
+"""The work that every method does: the same windows of the same movie, and the same crops from each."""
 
 from __future__ import annotations
 
@@ -7,24 +7,61 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.packets import table
+import av
+
 from torch_hdrpatches import Recipe
 from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.sampling.plan import SLOTS_PER_RUN
 
 FRAMES = 7
 CATEGORIES = ("master", "universal", "space", "toon")
+Counts = dict[str, int]
+
+
+class Packet(NamedTuple):
+    """One packet of an HEVC movie."""
+
+    pts: int
+    key: bool
+    needless: bool
+    """No other frame refers to it: H.265 7.4.2.2, an even type below 16 in the highest sub-layer."""
+
+
+def packets_of(movie: Path) -> list[Packet]:
+    """All packets of the video stream in decoding order; independent of the package's own reader, to check it."""
+    with av.open(str(movie)) as container:
+        stream = container.streams.video[0]
+        sized = (stream.codec_context.extradata or b"")[:1] == b"\x01"  # NAL units by length, not by start code
+        heads = [(packet, _slice_head(bytes(packet), sized)) for packet in container.demux(stream) if packet.size]
+    top = max(layer for _, (_, layer) in heads)
+    return [
+        Packet(int(packet.pts), packet.is_keyframe, kind < 16 and kind % 2 == 0 and layer == top)
+        for packet, (kind, layer) in heads
+        if packet.pts is not None
+    ]
+
+
+def _slice_head(data: bytes, sized: bool) -> tuple[int, int]:
+    """Type and temporal layer of the first slice in a packet."""
+    at = 0
+    while at < len(data):
+        at = at + 4 if sized else data.index(b"\0\0\1", at) + 3
+        kind, layer = data[at] >> 1 & 63, (data[at + 1] & 7) - 1
+        if kind < 32:
+            return kind, layer
+        at += int.from_bytes(data[at - 4 : at], "big") if sized else 0
+    raise ValueError("packet without a slice")
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One timestamp that gave samples."""
+    """One timestamp with samples."""
 
     slot: int
     attempts: tuple[float, ...]
-    """Seconds of every window that was decoded for it: those refused, then the one that was accepted."""
+    """Seconds of every window that was decoded for it: the refused ones, then the accepted one."""
     first: int
     """Number of the accepted window's first frame, in presentation order."""
     preroll: int
@@ -52,16 +89,20 @@ class Work:
 
     @property
     def runs(self) -> Iterator[tuple[Stop, ...]]:
-        """The stops as they are dealt to workers: eight neighbouring slots at a time."""
+        """The stops of each run: eight neighbouring slots, as workers get them."""
         for first in range(0, self.slots, SLOTS_PER_RUN):
             yield tuple(stop for stop in self.stops if first <= stop.slot < first + SLOTS_PER_RUN)
 
     def recipe(self, **sampling: Any) -> Recipe:
-        """The recipe that gives this work; with other settings for sampling it gives something else."""
+        """The recipe of this work; ``sampling`` changes its settings."""
         return recipe([self.movie], self.slots, self.categories, sampling=sampling)
 
+    def counts(self, size: int) -> Counts:
+        """What a method reports after all stops; ``size``: bytes of its samples."""
+        return {"timestamps": len(self.stops), "samples": len(self.stops) * self.categories, "bytes": size}
+
     def thinned(self, divisor: int) -> Work:
-        """A part of the stops for methods that take very long: those whose mean preroll is nearest to that of all."""
+        """A part of the stops, for slow methods; its mean preroll is as near as possible to that of all."""
         mean = sum(stop.preroll for stop in self.stops) / len(self.stops)
         count = max(1, len(self.stops) // divisor)
         chosen = min(
@@ -84,7 +125,7 @@ class Work:
 
 
 def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, int] = (540, 540), **more: Any) -> Recipe:
-    """Categories of one format each, and the default settings but for ``more``."""
+    """A recipe of default settings, except ``more``; each category has one format."""
     names = CATEGORIES[:categories]
     return Recipe.from_dict(
         {
@@ -100,11 +141,11 @@ def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, in
 
 
 def workload(movie: Path, slots: int, categories: int = 3) -> Work:
-    """What the stream gives for a movie: run once, untimed. Slots without samples are no part of the work."""
+    """The work of a movie, from one untimed run of the stream. Slots without samples are left out."""
     stream = PatchStream(recipe([str(movie)], slots, categories))
     facts = stream.facts("movie-0")
     skip = stream.recipe.sampling.retry_skip
-    packets = table(movie)
+    packets = packets_of(movie)
     order = sorted(packet.pts for packet in packets)
     keys = [packet.pts for packet in packets if packet.key]
     stops = []

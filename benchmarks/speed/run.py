@@ -1,4 +1,4 @@
-"""The whole benchmark: ``python -m benchmarks.run``, or ``make bench``; ``--quick`` for one small round."""
+"""Runs the speed benchmark: ``python -m benchmarks.speed.run`` or ``make bench``; ``--quick`` for one small round."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import pictures, scaling
-from benchmarks.chart import draw
-from benchmarks.machine import machine
-from benchmarks.methods import METHODS
-from benchmarks.report import markdown
-from benchmarks.rounds import interleaved, summary
-from benchmarks.sources import FILMS, WORK, described, made
-from benchmarks.workload import workload
+from benchmarks.speed import scaling, storage
+from benchmarks.speed.films import FILMS, WORK, described, made
+from benchmarks.speed.machine import machine
+from benchmarks.speed.methods import METHODS
+from benchmarks.speed.report import draw, markdown
+from benchmarks.speed.rounds import interleaved, summary
+from benchmarks.speed.workload import workload
 
-PARTS = ("films", "pictures", "scaling")
+PARTS = ("films", "storage", "scaling")
 LONG_GOP = ("1080p", "2160p")
 LONG = ("1080p-long", "2160p-long")
 DISC = ("1080p-disc", "2160p-disc")
 PROCESSES_ON = dict.fromkeys(LONG_GOP, ("1", "2", "all")) | dict.fromkeys(LONG, ("1", "2"))
-"""The processes that measure a film; one where it is not here."""
+"""Numbers of processes by film; other films are measured by one process."""
 OLD = ("old-timestamp", "old-category")
-"""They run other programs, which take all cores anyway."""
+"""Methods that run other programs, on all cores anyway."""
 ON_LONG = ("limit", "limit-keyframe", "live", "live-keyframe", "export", "torchcodec", "torchcodec-items", *OLD)
-"""Methods that are measured where a GOP has its full 250 frames, cuts or no cuts."""
+"""Methods that are measured on films whose GOPs all have 250 frames."""
 ON_DISC = ("limit", "limit-sweep", "reader", "live", "export", "torchcodec", "old-timestamp")
-"""Methods that are measured on the disc-like films too; the rest takes long and teaches little there."""
+"""Methods that are measured on the disc-like films."""
 
 
 def main() -> None:
@@ -46,17 +45,23 @@ def main() -> None:
         (asked.out / "results.md").write_text(markdown(results))
         if name.startswith("film"):
             draw(results, asked.out / "chart.png")
-    print(f"look at {asked.out / 'results.md'} and {asked.out / 'chart.png'}")
+    print(f"see {asked.out / 'results.md'} and {asked.out / 'chart.png'}")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round on a small film, a few minutes in all")
-    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds, of which medians are taken")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run; others are kept")
+    parser.add_argument("--rounds", type=int, default=5, help="number of interleaved rounds")
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run; results of the others are kept"
+    )
     parser.add_argument("--films", nargs="+", choices=FILMS, default=[*LONG_GOP, *LONG, *DISC])
     parser.add_argument(
-        "--processes", nargs="+", choices=["1", "2", "all"], default=["1", "2", "all"], help="all: one, on all cores"
+        "--processes",
+        nargs="+",
+        choices=["1", "2", "all"],
+        default=["1", "2", "all"],
+        help="all: one process on all cores",
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, help="folder for results.json, results.md and chart.png")
@@ -68,22 +73,20 @@ def _arguments() -> argparse.Namespace:
 
 
 def _tables(asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The tables as they are finished, by name."""
+    """The tables by name, each as soon as it is finished."""
     if "films" in asked.only:
         for film in asked.films:
-            for processes in (one for one in asked.processes if one in PROCESSES_ON.get(film, ("1",))):
-                yield f"film/{film}/{processes}", _film(film, processes, asked)
-    for part, module in (("pictures", pictures), ("scaling", scaling)):
+            for processes in PROCESSES_ON.get(film, ("1",)):
+                if processes in asked.processes:
+                    yield f"film/{film}/{processes}", _film(film, processes, asked)
+    for part, module in (("storage", storage), ("scaling", scaling)):
         if part in asked.only:
-            command = f"python -m benchmarks.run --only {part}" + " --quick" * asked.quick
-            tables = module.tables(asked.quick)
-            while True:
-                began = _now()
-                name, rows = next(tables, ("", []))
-                if not name:
-                    break
+            command = f"python -m benchmarks.speed.run --only {part}" + " --quick" * asked.quick
+            began = _now()
+            for name, rows in module.tables(asked.quick):
                 print(f"{name}: {len(rows)} rows", flush=True)
                 yield name, {"command": command, **began, "rows": rows}
+                began = _now()
 
 
 def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any]:
@@ -99,7 +102,7 @@ def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any
         names = [name for name in names if not METHODS[name].all_cores]
     for name, reason in missing.items():
         if reason:
-            print(f"{film}: {name} is left out: {reason}", flush=True)
+            print(f"{film}: {name} left out: {reason}", flush=True)
     works = {count: workload(movie, FILMS[film].slots, count) for count in {METHODS[name].categories for name in names}}
     timings = []
     for timing in interleaved(works, WORK, names, 2 if processes == "2" else 1, asked.rounds):
@@ -109,7 +112,9 @@ def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any
             f"{timing.milliseconds:8.0f} ms per timestamp, {timing.peak_mb:5.0f} MB",
             flush=True,
         )
-    command = f"python -m benchmarks.run --only films --films {film} --processes {processes} --rounds {asked.rounds}"
+    command = (
+        f"python -m benchmarks.speed.run --only films --films {film} --processes {processes} --rounds {asked.rounds}"
+    )
     return {
         "command": command,
         **began,
@@ -121,7 +126,7 @@ def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any
 
 
 def _now() -> dict[str, Any]:
-    """When a part began, and how busy the machine was with other things: near 0 for figures worth quoting."""
+    """When a part began, and the load of the machine before; figures are only reliable if it is near 0."""
     return {"began": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "load_before": round(os.getloadavg()[0], 2)}
 
 

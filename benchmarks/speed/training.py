@@ -1,4 +1,4 @@
-"""What training costs beside decoding: ``python -m benchmarks.training degradations|candidates|memory|tonemap``."""
+"""Cost of training besides decoding: ``python -m benchmarks.speed.training degradations`` and other parts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.sources import FILMS, made
-from benchmarks.workload import recipe
+from benchmarks.speed.films import FILMS, made
+from benchmarks.speed.workload import recipe
 from torch_hdrpatches import HDRPatchDataset, PatchLoader, ToneMap
 from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.frames import Box, ColorTags, Planes
@@ -47,7 +47,7 @@ STEPS: dict[str, Step] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.training", description=__doc__)
     parser.add_argument("what", choices=PARTS)
     parser.add_argument("--film", choices=FILMS, default="1080p", help="for degradations and candidates")
     parser.add_argument("--rounds", type=int, default=9)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def degradations(asked: argparse.Namespace) -> Iterator[str]:
-    """CPU time of each degradation on one sample's 7x540x540, drawn anew every round, beside decoding the sample."""
+    """CPU time of each degradation on one sample of 7x540x540, and of decoding a timestamp for comparison."""
     film = FILMS[asked.film]
     stream = PatchStream(recipe([str(made(film))], film.slots), gt="sequence")
     frames = [sample["gt"] for run in stream.plan.runs[:1] for out in stream.run(0, run) for sample in out.samples]
@@ -68,16 +68,16 @@ def degradations(asked: argparse.Namespace) -> Iterator[str]:
     yield f"decoding one timestamp of three samples, {asked.film}: {windows:.0f} ms; a third per sample"
     yield "| degradation | at gt size, ms | at lq size, ms |"
     yield "|---|---|---|"
-    small = [BI()(one, 3, rng_at()).contiguous() for one in frames]
+    small = [BI()(clip, 3, rng_at()).contiguous() for clip in frames]
     for name, shrink in SHRINKS.items():
-        yield f"| `{name}` | {_milliseconds(asked.rounds, frames, lambda one, rng, do=shrink: do(one, 3, rng))} | |"
+        yield f"| `{name}` | {_milliseconds(asked.rounds, frames, lambda clip, rng, do=shrink: do(clip, 3, rng))} | |"
     for name, step in STEPS.items():
         large, little = (_milliseconds(asked.rounds, where, step) for where in (frames, small))
         yield f"| `{name}` | {large} | {little} |"
 
 
 def _milliseconds(rounds: int, frames: list[Any], call: Callable[..., Any]) -> str:
-    """Mean over draws of the CPU time, all threads; every frame group is done once for warmth."""
+    """Mean CPU time of all threads over the rounds, each with other random numbers, after one warm-up."""
     call(frames[0], rng_at("warm"))
     spent = []
     for number in range(max(rounds, len(frames))):
@@ -88,7 +88,7 @@ def _milliseconds(rounds: int, frames: list[Any], call: Callable[..., Any]) -> s
 
 
 def _decoding(stream: PatchStream) -> float:
-    """Milliseconds of CPU time per timestamp for reading the windows, without cutting patches from them."""
+    """Milliseconds of CPU time per timestamp for reading the windows, without cutting samples."""
     nothing: list[str] = []
     slots = sum(run.stop - run.first for run in stream.plan.runs)
     for _ in stream.run(0, stream.plan.runs[0], nothing):
@@ -101,7 +101,7 @@ def _decoding(stream: PatchStream) -> float:
 
 
 def candidates(asked: argparse.Namespace) -> Iterator[str]:
-    """CPU time per timestamp with one candidate and with four, in turn; and what it does to the patches."""
+    """CPU time per timestamp with one and with four crop candidates in turn, and the samples' mean sharpness."""
     film = FILMS[asked.film]
     streams = {
         count: PatchStream(recipe([str(made(film))], film.slots, crop={"candidates": count})) for count in (1, 4)
@@ -124,7 +124,7 @@ def candidates(asked: argparse.Namespace) -> Iterator[str]:
 def memory(asked: argparse.Namespace) -> Iterator[str]:
     """Resident memory of parent and workers over many samples, by quarters; small movies and formats."""
     with tempfile.TemporaryDirectory() as folder:
-        movies = [  # of two sizes, so that a worker's decoders are of two kinds, in turn
+        movies = [  # two sizes, so that workers switch decoders
             write_movie(
                 Path(folder) / f"{width}.mkv", MovieSpec(height=height, width=width, frames=240, cuts=(100, 170))
             )
@@ -151,8 +151,8 @@ def memory(asked: argparse.Namespace) -> Iterator[str]:
         means = [
             [mean(column) for column in zip(*rows[n * quarter : (n + 1) * quarter], strict=True)] for n in range(4)
         ]
-        for number, one in enumerate(means, 1):
-            yield f"quarter {number}: " + ", ".join(f"{value:.1f}" for value in one)
+        for number, quarter_means in enumerate(means, 1):
+            yield f"quarter {number}: " + ", ".join(f"{value:.1f}" for value in quarter_means)
         growth = (100 * (last / second - 1) for second, last in zip(means[1], means[3], strict=True))
         yield "last against second: " + ", ".join(f"{percent:+.2f} %" for percent in growth)
 
@@ -180,12 +180,12 @@ def tonemap(asked: argparse.Namespace) -> Iterator[str]:
     yield f"kernel, one thread of the CPU: {_wall(lambda: grader.sdr([planes] * 8, box), asked.rounds):.1f} ms"
     for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
         there, module = signal.to(device), ToneMap(dtype=torch.uint8).to(device)
-        for name, call in (("as it is", module), ("compiled", torch.compile(module))):
+        for name, call in (("eager", module), ("compiled", torch.compile(module))):
             yield f"ToneMap on {device}, {name}: {_wall(partial(call, there), asked.rounds):.1f} ms"
 
 
 def _wall(call: Callable[[], Any], rounds: int) -> float:
-    """Milliseconds of the median round, the device's work included."""
+    """Milliseconds of the median round, work of the GPU included."""
     spent = []
     for _ in range(rounds + 1):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The package, as a worker runs it: live samples, and shards on disk."""
+"""The package as a worker runs it: live samples, and shards on disk."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from benchmarks.workload import Work
+from benchmarks.speed.workload import Counts, Work
 from torch_hdrpatches import Recipe
 from torch_hdrpatches.exporter.job import Job
 from torch_hdrpatches.exporter.job import work as write_shards
@@ -16,25 +17,11 @@ from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.shards.record import members_of
 from torch_hdrpatches.storage.folder import Folder
 
-Counts = dict[str, int]
 
-
-def live(work: Work) -> Callable[[], Counts]:
+def live(work: Work, **sampling: Any) -> Callable[[], Counts]:
     """``PatchStream.run`` over all runs: samples in memory, as a DataLoader's worker makes them."""
-    return _live(_warm(work.recipe()))
+    stream = _warm(work.recipe(**sampling))
 
-
-def live_at_keyframes(work: Work) -> Callable[[], Counts]:
-    """The same with ``align = "keyframe"``; slots of one GOP give one window, so there are fewer timestamps."""
-    return _live(_warm(work.recipe(align="keyframe")))
-
-
-def live_four_crops(work: Work) -> Callable[[], Counts]:
-    """The same with four crops per category: twelve samples from one decode."""
-    return _live(_warm(work.recipe(crops_per_category=4)))
-
-
-def _live(stream: PatchStream) -> Callable[[], Counts]:
     def run() -> Counts:
         size = samples = timestamps = 0
         for part in stream.plan.runs:
@@ -49,7 +36,7 @@ def _live(stream: PatchStream) -> Callable[[], Counts]:
 
 
 def export(work: Work) -> Callable[[], Counts]:
-    """A worker's share of ``export``: the runs of one shard, encoded with the default codec, hashed, fsynced."""
+    """A worker's share of ``export``: one shard per category, encoded with the default codec, hashed and fsynced."""
     stream = _warm(work.recipe())
 
     def run() -> Counts:
@@ -57,11 +44,7 @@ def export(work: Work) -> Callable[[], Counts]:
         try:
             write_shards(stream, Folder.of(folder), Job(0, 0, range(len(stream.plan)), tuple(stream.recipe.categories)))
             shards = list(folder.rglob("*.tar"))
-            return {
-                "timestamps": len(work.stops),
-                "samples": len(work.stops) * work.categories,
-                "bytes": sum(shard.stat().st_size for shard in shards),
-            }
+            return work.counts(sum(shard.stat().st_size for shard in shards))
         finally:
             shutil.rmtree(folder)
 
@@ -69,7 +52,7 @@ def export(work: Work) -> Callable[[], Counts]:
 
 
 def _warm(recipe: Recipe) -> PatchStream:
-    """A stream that has looked into its movie and compiled its kernels, which happens once per worker."""
+    """A stream with its movie probed and its kernels compiled, which happens once per worker."""
     stream = PatchStream(recipe)
     for outcome in islice(stream.run(0, stream.plan.runs[0]), 1):
         for sample in outcome.samples:

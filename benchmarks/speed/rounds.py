@@ -1,43 +1,52 @@
-"""Interleaved rounds: every method once per round, in another order each time, so that all see the same machine."""
+"""Measures methods in processes of their own, in interleaved rounds.
+
+Each round runs every method once, in another order each time, so that all meet the same state of the machine.
+``python -m benchmarks.speed.rounds METHOD WORK.json`` is one measured process: it prepares, waits for a line on stdin,
+runs, and reports. Its peak memory is that of a DataLoader's worker.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.methods import METHODS
-from benchmarks.workload import Work
+import torch
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.speed.methods import METHODS
+from benchmarks.speed.workload import Work
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One method, once."""
+    """One measurement of one method."""
 
     method: str
     round: int
     milliseconds: float
-    """Wall time per timestamp given, of all processes together: 2 processes in 1 s that did 10 each give 50."""
+    """Wall time per timestamp, of all processes together: two that do 10 timestamps each within 1 s give 50."""
     cpu_milliseconds: float
-    """CPU time per timestamp, of the programs that were run as well."""
+    """CPU time per timestamp, child processes included."""
     peak_mb: float
-    """Resident memory of the largest worker at its peak; the programs that it ran come on top."""
+    """Peak resident memory of the largest worker, without its child processes."""
     megabytes_read: float
-    """Per process, as the kernel counts reads, from the page cache as well."""
+    """Per process, reads from the page cache included."""
     counts: dict[str, int]
 
 
 def measure(name: str, work: Path, processes: int, number: int) -> Timing:
-    """Start the processes, wait until all are prepared, let them go at once."""
-    command = [sys.executable, "-m", "benchmarks.worker", name, str(work)]
+    """Start the processes, wait until all are prepared, and let them run at the same moment."""
+    command = [sys.executable, "-m", "benchmarks.speed.rounds", name, str(work)]
     cores = len(os.sched_getaffinity(0)) if METHODS[name].all_cores else 1
     environment = {**os.environ, "OMP_NUM_THREADS": f"{cores}", "PYTHONPATH": str(ROOT)}
     workers = [
@@ -73,7 +82,7 @@ def _line(worker: subprocess.Popen[str], name: str) -> str:
     assert worker.stdout is not None
     line = worker.stdout.readline()
     if not line:
-        raise RuntimeError(f"the worker of {name!r} ended with {worker.wait()}; its message stands above")
+        raise RuntimeError(f"the worker of {name!r} ended with exit code {worker.wait()}; its message is above")
     return line
 
 
@@ -108,3 +117,43 @@ def summary(timings: Sequence[Timing], against: str) -> dict[str, dict[str, Any]
             "counts": mine[-1].counts,
         }
     return rows
+
+
+def run_worker(name: str, work: Path) -> None:
+    """Run one method once and print what it took."""
+    torch.set_num_threads(1)  # as in the workers of a DataLoader
+    run = METHODS[name].prepare(Work.load(work))
+    print("ready", flush=True)
+    sys.stdin.readline()
+    cpu, read, begin = _cpu_seconds(), _bytes_read(), time.perf_counter()
+    counts = run()
+    end = time.perf_counter()
+    report: dict[str, Any] = {
+        "begin": begin,
+        "end": end,
+        "cpu": _cpu_seconds() - cpu,
+        "bytes_read": _bytes_read() - read,
+        "peak_kb": _peak_kb(),
+        "counts": counts,
+    }
+    print(json.dumps(report), flush=True)
+
+
+def _cpu_seconds() -> float:
+    """Of this process and its children."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def _bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def _peak_kb() -> int:
+    # Not ru_maxrss: that starts at the parent's memory.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0])
+
+
+if __name__ == "__main__":
+    run_worker(sys.argv[1], Path(sys.argv[2]))

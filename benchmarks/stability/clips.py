@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.scene_movies import FRAMES, HEIGHT, WIDTH, Shot
+from benchmarks.stability.shots import FRAMES, HEIGHT, WIDTH, Shot
 from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.color.formulas import eotf_pq, inverse_oetf_hlg
 from torch_hdrpatches.color.names import SDR_TRANSFERS

@@ -1,4 +1,4 @@
-"""Our scene stability, the old one and PySceneDetect on a labelled set: ``python -m benchmarks.scene_stability``.
+"""Our scene stability, the old one and PySceneDetect on a labelled set: ``python -m benchmarks.stability.run``.
 
 Takes two to three minutes on two cores. With ``HDRPATCHES_CLIPS`` naming the folder of real clips these are looked at
 too, and their footage is mixed into the generated movies. Prints the tables of ``docs/scene-stability.md``.
@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 from scenedetect.detectors import ContentDetector
 
-from benchmarks import scene_movies as make
-from benchmarks.scene_clips import CLIPS, decoded, footage, grader_of, thinned
-from benchmarks.scene_stories import Story, stories
+from benchmarks.stability import shots as make
+from benchmarks.stability.clips import CLIPS, decoded, footage, grader_of, thinned
+from benchmarks.stability.stories import Story, stories
 from torch_hdrpatches.color import Grader
 from torch_hdrpatches.frames import Box, Planes
 from torch_hdrpatches.sampling import scene
