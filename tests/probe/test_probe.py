@@ -32,7 +32,7 @@ from torch_hdrpatches.errors import (
 from torch_hdrpatches.frames import Box, ColorTags
 from torch_hdrpatches.probe import probe
 from torch_hdrpatches.probe.metadata import Metadata, _dolby_profile
-from torch_hdrpatches.probe.movie_facts import _dolby_vision, _ignored_peaks
+from torch_hdrpatches.probe.movie_facts import _dolby_vision, _oddities
 from torch_hdrpatches.probe.scan import EDGE, active_area
 from torch_hdrpatches.testing import HDR10, HLG, SDR, MovieSpec, write_movie
 from torch_hdrpatches.video import Facts
@@ -240,9 +240,11 @@ def test_an_implausible_max_cll_is_kept_and_the_peak_used_instead_is_told(tmp_pa
 
 
 @pytest.mark.parametrize(("transfer", "warnings"), [("pq", 1), ("hlg", 1), ("bt709", 0)])
-def test_only_hdr_movies_need_a_plausible_peak(transfer, warnings):
-    metadata = Metadata({}, 0.0, 30.0, 0.0, 0, hdr10_plus=False, warnings=())
-    assert len(list(_ignored_peaks(transfer, metadata))) == warnings
+def test_only_hdr_movies_need_a_plausible_peak(tmp_path, transfer, warnings):
+    facts = facts_of(tmp_path, replace(SMALL, frames=3))
+    facts = replace(facts, tags=replace(facts.tags, transfer=transfer), max_cll=30.0, mastering_peak=0.0)
+    with Decoder(facts.path) as decoder:
+        assert len(list(_oddities(decoder, facts, {}, {}))) == warnings
 
 
 def test_light_levels_of_zero_are_unknown(tmp_path):

@@ -11,7 +11,7 @@ from torch_hdrpatches.errors import DamagedMovieError
 from torch_hdrpatches.probe import movie_facts
 from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.video import movie
-from torch_hdrpatches.video.timeout import TimedCall
+from torch_hdrpatches.video.movie import TimedCall
 
 
 def test_a_call_that_returns_gives_its_result_or_its_error():
@@ -25,7 +25,7 @@ def test_a_call_that_does_not_return_is_given_up():
     call = TimedCall(release.wait)
     with pytest.raises(TimeoutError, match=r"0\.05 s"):
         call.result(0.05)
-    assert call.is_running
+    assert call.is_alive()
     release.set()
     assert call.result(60)
 

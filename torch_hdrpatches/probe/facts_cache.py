@@ -47,19 +47,17 @@ def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
 
 
 def cache_folder() -> Path:
-    """The folder of cached facts: ``$XDG_CACHE_HOME/torch_hdrpatches/facts``."""
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "torch_hdrpatches" / "facts"
+    """The folder of cached facts."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch_hdrpatches" / "facts"
 
 
 def _cache_path(path: str, assume: Mapping[str, str]) -> Path | None:
     """The cache file of a movie; None if the movie cannot be identified or there is no home folder."""
     try:
         if is_url(path):
-            size, mark = version_of(path)
-            if not mark:
+            file = [path, *version_of(path)]
+            if not file[-1]:
                 return None
-            file = [path, size, mark]
         else:
             stat = Path(path).stat()
             file = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns]

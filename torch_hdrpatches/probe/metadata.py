@@ -17,13 +17,7 @@ from av.video.stream import VideoStream
 from ..color.names import CHROMA_LOCATIONS, MATRICES, PRIMARIES, RANGES, TRANSFERS
 from ..video.container import logged
 
-MIN_PEAK, MAX_PEAK = 1.0, 10_000.0
-"""cd/m2; other peaks are invalid: no display is darker, and PQ ends at 10,000."""
-
-SIDE_DATA_NUMBERS = range(64)
-"""Possible values of FFmpeg's AVFrameSideDataType."""
-
-_chroma_location = re.compile(r"\bcl:(\w+)")
+MIN_PEAK, MAX_PEAK = 1.0, 10_000.0  # cd/m2; other peaks are invalid: no display is darker, and PQ ends at 10,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,48 +30,49 @@ class Metadata:
     max_cll: float
     max_fall: float
     dolby_profile: int
-    """From the RPU: 4, 5, 7, 8; 0 = no RPU. AV1 uses 8 for 10.1 and 10.4, and 5 for 10.0."""
+    """4, 5, 7 or 8 by the RPU; 0 = none. AV1 uses 8 for 10.1 and 10.4, and 5 for 10.0."""
     hdr10_plus: bool
     warnings: tuple[str, ...]
 
 
 def tags_of(carrier: VideoFrame | av.VideoCodecContext) -> dict[str, str]:
     """The colour tags of a frame, or of a decoder before its first frame; unspecified ones are left out."""
-    numbers = {
-        "transfer": (carrier.color_trc, TRANSFERS),
-        "primaries": (carrier.color_primaries, PRIMARIES),
-        "matrix": (carrier.colorspace, MATRICES),
-        "range": (carrier.color_range, RANGES),
-    }
-    unspecified = {"transfer": (0, 2), "primaries": (0, 2), "matrix": (2,), "range": (0,)}
+    numbers = (
+        ("transfer", int(carrier.color_trc), TRANSFERS, (0, 2)),
+        ("primaries", int(carrier.color_primaries), PRIMARIES, (0, 2)),
+        ("matrix", int(carrier.colorspace), MATRICES, (2,)),
+        ("range", int(carrier.color_range), RANGES, (0,)),
+    )
     return {
-        field: names.get(int(number), f"number {int(number)}")
-        for field, (number, names) in numbers.items()
-        if int(number) not in unspecified[field]
+        field: names.get(number, f"number {number}")
+        for field, number, names, unspecified in numbers
+        if number not in unspecified
     }
 
 
 def metadata_of(frame: VideoFrame, stream: VideoStream) -> Metadata:
     """All metadata of ``frame``, a frame of ``stream``."""
     side_data = _side_data(frame, stream)
-    warnings: list[str] = []
-    mastering, is_valid = _mastering_peak(side_data.get("MASTERING_DISPLAY_METADATA", b""))
-    max_cll, max_fall = _light_level(side_data.get("CONTENT_LIGHT_LEVEL", b""))
-    lights = {"mastering peak": mastering, "MaxCLL": max_cll, "MaxFALL": max_fall}
-    for name, nits in lights.items():
-        is_invalid = name == "mastering peak" and not is_valid
-        if nits and (is_invalid or not (0 if name == "MaxFALL" else MIN_PEAK) <= nits <= MAX_PEAK):
-            warnings.append(f"{name} of {nits:g} cd/m2 makes no sense and is ignored")
-            lights[name] = 0.0
+    # AVMasteringDisplayMetadata: ten rationals, of which the last is the maximum luminance, and two flags of validity.
+    *_, numerator, denominator, _, has_luminance = _numbers("<20i2i", side_data.get("MASTERING_DISPLAY_METADATA"))
+    brightest, average = _numbers("<2I", side_data.get("CONTENT_LIGHT_LEVEL"))  # AVContentLightMetadata
+    peak = numerator / denominator if denominator else 0.0
+    lights = (
+        ("mastering peak", peak, has_luminance and MIN_PEAK <= peak <= MAX_PEAK),
+        ("MaxCLL", brightest, MIN_PEAK <= brightest <= MAX_PEAK),
+        ("MaxFALL", average, average <= MAX_PEAK),
+    )
+    mastering_peak, max_cll, max_fall = (float(nits) if is_valid else 0.0 for _, nits, is_valid in lights)
+    ignored = [f"{name} of {nits:g} cd/m2" for name, nits, is_valid in lights if nits and not is_valid]
     location = _location(frame, stream)
     return Metadata(
         tags={**tags_of(frame), **({"chroma_location": location} if location else {})},
-        mastering_peak=lights["mastering peak"],
-        max_cll=lights["MaxCLL"],
-        max_fall=lights["MaxFALL"],
+        mastering_peak=mastering_peak,
+        max_cll=max_cll,
+        max_fall=max_fall,
         dolby_profile=_dolby_profile(side_data.get("DOVI_METADATA", b"")),
         hdr10_plus="DYNAMIC_HDR_PLUS" in side_data,
-        warnings=tuple(warnings),
+        warnings=tuple(f"{light} makes no sense and is ignored" for light in ignored),
     )
 
 
@@ -85,11 +80,9 @@ def _side_data(frame: VideoFrame, stream: VideoStream) -> dict[str, bytes]:
     try:
         return _payloads(frame)
     except ValueError:
-        # PyAV 18 fails if it has no name for one type of side data: remove such types and try again.
-        named: set[object] = {kind.value for kind in Type}
-        unnamed = [number for number in SIDE_DATA_NUMBERS if number not in named]
-        bare = _filtered(frame, stream, [("sidedata", f"mode=delete:type={number}") for number in unnamed])
-        return _payloads(bare)
+        # PyAV 18 fails if it has no name for one type of side data: remove all such types that FFmpeg may have.
+        unnamed = set(range(64)).difference(kind.value for kind in Type)
+        return _payloads(_filtered(frame, stream, [("sidedata", f"mode=delete:type={number}") for number in unnamed]))
 
 
 def _payloads(frame: VideoFrame) -> dict[str, bytes]:
@@ -115,28 +108,15 @@ def _location(frame: VideoFrame, stream: VideoStream) -> str:
     """FFmpeg's name of the chroma location; empty if unspecified. PyAV 18 lacks it, but ``showinfo`` logs it."""
     with logged() as lines:
         _filtered(frame, stream, [("showinfo", "checksum=0")])
-    found = [match[1] for _, name, text in lines if "showinfo" in name and (match := _chroma_location.search(text))]
-    return found[0] if found and found[0] in CHROMA_LOCATIONS.values() else ""
+    texts = (re.search(r"\bcl:(\w+)", text) for _, name, text in lines if "showinfo" in name)
+    location = next((match[1] for match in texts if match), "")
+    return location if location in CHROMA_LOCATIONS.values() else ""
 
 
-def _mastering_peak(payload: bytes) -> tuple[float, bool]:
-    """The maximum luminance of AVMasteringDisplayMetadata in cd/m2, and whether FFmpeg considers it valid.
-
-    The payload is ten rationals, of which the last is the maximum luminance, and two flags.
-    """
-    if len(payload) != struct.calcsize("<20i2i"):
-        return 0.0, False
-    fields = struct.unpack("<20i2i", payload)
-    numerator, denominator, has_luminance = fields[18], fields[19], fields[21]
-    return numerator / denominator if denominator else 0.0, bool(has_luminance)
-
-
-def _light_level(payload: bytes) -> tuple[float, float]:
-    """MaxCLL and MaxFALL of AVContentLightMetadata in cd/m2."""
-    if len(payload) != struct.calcsize("<2I"):
-        return 0.0, 0.0
-    max_cll, max_fall = struct.unpack("<2I", payload)
-    return float(max_cll), float(max_fall)
+def _numbers(layout: str, payload: bytes | None) -> tuple[int, ...]:
+    """The fields of a structure; zeros if it is absent or has another size."""
+    size = struct.calcsize(layout)
+    return struct.unpack(layout, payload if payload and len(payload) == size else bytes(size))
 
 
 def _dolby_profile(payload: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -13,16 +14,13 @@ from ..frames import ColorTags
 from ..video.container import videos_of
 from ..video.decoder import Decoder
 from ..video.facts import Facts
-from ..video.movie import MovieReader
+from ..video.movie import MovieReader, TimedCall
 from ..video.planes import layout_of
-from ..video.timeout import TimedCall
 from .metadata import Metadata, metadata_of, tags_of
-from .scan import FirstFrame, active_area, end_time, first_frame, header_seconds, luma_samples
+from .scan import active_area, end_time, first_frame, header_seconds, luma_samples
 
 PROBE_TIMEOUT_SECONDS = 1200.0
 """Longest time for reading the facts of a movie; the slowest correct case is a raw stream, which is read whole."""
-HEADER_SLACK = 2.0
-"""Seconds by which the duration in a header may exceed the measured one without a warning."""
 DOLBY_TAGS = ("dvh1", "dvhe", "dav1", "dvav", "dva1")
 EXAMPLE_TAGS = {"transfer": "pq", "primaries": "bt2020", "matrix": "bt2020nc"}
 """Colour tags suggested for untagged movies. They are no defaults, because only the owner knows the right ones."""
@@ -68,19 +66,18 @@ def _facts(path: str, assumed: Mapping[str, str]) -> Facts:
         frame = first.frame
         layout = layout_of(frame.format.name)
         if layout is None:
-            raise UnsupportedMovieError(
-                path, f"pixel format {frame.format.name} is not supported", "re-encode it as YCbCr"
-            )
+            reason = f"pixel format {frame.format.name} is not supported"
+            raise UnsupportedMovieError(path, reason, "re-encode it as YCbCr")
         if frame.interlaced_frame and assumed.get("scan") != "progressive":
             raise UnsupportedMovieError(path, "is interlaced", 'deinterlace it, or assume = { scan = "progressive" }')
         found = metadata_of(frame, decoder.stream)
-        profile = _dolby_vision(path, decoder, found)
+        dolby_vision = _dolby_vision(path, decoder, found)
         tags = _color_tags(path, {**container_tags, **found.tags}, assumed, layout.chroma)
         end = end_time(decoder, first)
-        duration = float((end - first.pts) * decoder.time_base)
-        sar = Fraction(decoder.stream.sample_aspect_ratio or 1)
         black = 0 if tags.range == "pc" else 16 << layout.bits - 8
-        return Facts(
+        # The rate of a raw stream's demuxer is only a default value.
+        fps = (decoder.stream.average_rate or 0) if decoder.has_pts else 1 / (first.duration * decoder.time_base)
+        facts = Facts(
             path=path,
             stream=decoder.stream.index,
             codec=context.codec.canonical_name,
@@ -88,29 +85,25 @@ def _facts(path: str, assumed: Mapping[str, str]) -> Facts:
             height=frame.height,
             bits=layout.bits,
             chroma=layout.chroma,
-            fps=_fps(decoder, first),
+            fps=float(fps),
             start=float(first.pts * decoder.time_base),
-            duration=duration,
+            duration=float((end - first.pts) * decoder.time_base),
             tags=tags,
             mastering_peak=found.mastering_peak,
             max_cll=found.max_cll,
             max_fall=found.max_fall,
-            dolby_vision=profile,
+            dolby_vision=dolby_vision,
             hdr10_plus=found.hdr10_plus,
             rotation=-frame.rotation % 360,
-            sample_aspect_ratio=(sar.numerator, sar.denominator),
+            sample_aspect_ratio=Fraction(decoder.stream.sample_aspect_ratio or 1).as_integer_ratio(),
             active=active_area(luma_samples(decoder, first, end), black, layout.bits),
-            warnings=(
-                *found.warnings,
-                *_disagreements(container_tags, found.tags),
-                *_oddities(decoder, duration, sar, profile),
-                *_ignored_peaks(tags.transfer, found),
-            ),
+            warnings=found.warnings,
         )
+        return replace(facts, warnings=(*found.warnings, *_oddities(decoder, facts, container_tags, found.tags)))
 
 
 def _assumed(assume: Mapping[str, str]) -> dict[str, str]:
-    """``assume`` with the aliases of names resolved."""
+    """``assume`` with canonical names."""
     assumed = {}
     for field, name in assume.items():
         if field not in ASSUMABLE:
@@ -142,49 +135,38 @@ def _color_tags(path: str, known: dict[str, str], assumed: Mapping[str, str], ch
 
 
 def _dolby_vision(path: str, decoder: Decoder, found: Metadata) -> str:
-    """The Dolby Vision profile; raises :class:`UnsupportedMovieError` if the base layer is not Y'CbCr."""
+    """The Dolby Vision profile; one whose base layer is not Y'CbCr is refused."""
     context = decoder.stream.codec_context
     transfer = found.tags.get("transfer", "")
     generation = 10 if context.codec.canonical_name == "av1" else 8
     if found.dolby_profile in (4, 5) or (context.codec_tag in DOLBY_TAGS and transfer not in ("pq", "hlg")):
         profile = "10.0" if generation == 10 else str(found.dolby_profile or 5)
-        raise UnsupportedMovieError(
-            path,
-            f"Dolby Vision profile {profile} has no HDR10-compatible base layer (IPT-PQ-C2)",
-            "convert it first (e.g. ffmpeg's libplacebo filter with apply_dolbyvision) or leave it out",
-        )
+        reason = f"Dolby Vision profile {profile} has no HDR10-compatible base layer (IPT-PQ-C2)"
+        remedy = "convert it first (e.g. ffmpeg's libplacebo filter with apply_dolbyvision) or leave it out"
+        raise UnsupportedMovieError(path, reason, remedy)
     if found.dolby_profile in (0, 7):
         return str(found.dolby_profile or "")
     compatibility = {"pq": 1, "hlg": 4}.get(transfer, 2)
     return f"{generation}.{compatibility}"
 
 
-def _fps(decoder: Decoder, first: FirstFrame) -> float:
-    if not decoder.has_pts:  # the rate of a raw demuxer is only a default value
-        return float(1 / (first.duration * decoder.time_base))
-    return float(decoder.stream.average_rate or 0)
-
-
-def _disagreements(container_tags: Mapping[str, str], tags: Mapping[str, str]) -> Iterator[str]:
+def _oddities(
+    decoder: Decoder, facts: Facts, container_tags: Mapping[str, str], frame_tags: Mapping[str, str]
+) -> Iterator[str]:
     for field, name in container_tags.items():
-        if tags.get(field, name) != name:
-            yield f"the container says {field} {name}, the pictures say {tags[field]}: the pictures are believed"
-
-
-def _oddities(decoder: Decoder, seconds: float, sar: Fraction, profile: str) -> Iterator[str]:
+        if frame_tags.get(field, name) != name:
+            yield f"the container says {field} {name}, the pictures say {frame_tags[field]}: the pictures are believed"
     claimed = float(header_seconds(decoder))
-    if claimed > seconds * 1.05 + HEADER_SLACK:
-        yield f"its header promises {claimed:.1f} s, but it holds {seconds:.1f} s: it may be truncated"
-    if sar != 1:
-        yield f"its pixels are not square ({sar.numerator}:{sar.denominator}); they are used as they are"
+    if claimed > facts.duration * 1.05 + 2:  # seconds
+        yield f"its header promises {claimed:.1f} s, but it holds {facts.duration:.1f} s: it may be truncated"
+    if facts.sample_aspect_ratio != (1, 1):
+        width, height = facts.sample_aspect_ratio
+        yield f"its pixels are not square ({width}:{height}); they are used as they are"
     others = [str(stream.index) for stream in videos_of(decoder.container) if stream.index != decoder.stream.index]
     if others:
         yield f"it has other video streams ({', '.join(others)}); stream {decoder.stream.index} is used"
-    if profile == "7":
+    if facts.dolby_vision == "7":
         yield "of Dolby Vision profile 7 only the HDR10 base layer is used"
-
-
-def _ignored_peaks(transfer: str, found: Metadata) -> Iterator[str]:
-    warning = implausible_peaks(found.max_cll, found.mastering_peak)
-    if warning and is_hdr(transfer):  # SDR movies are not tone-mapped, so their peak has no use
+    warning = implausible_peaks(facts.max_cll, facts.mastering_peak)
+    if warning and is_hdr(facts.tags.transfer):  # SDR movies are not tone-mapped, so their peak has no use
         yield warning

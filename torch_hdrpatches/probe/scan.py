@@ -15,10 +15,7 @@ from ..video.container import MAX_PIXELS
 from ..video.decoder import MAX_REORDER, CodedFrame, Decoder
 from ..video.planes import planes_of
 
-FIRST_PACKETS = 250
-"""A movie is damaged if none of its first 250 packets can be decoded."""
-SAMPLES = 8
-"""Keyframes in which black bars are searched, besides the first frame."""
+SAMPLES = 8  # keyframes in which black bars are searched, besides the first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +29,14 @@ class FirstFrame:
 
 
 def first_frame(decoder: Decoder) -> FirstFrame:
-    """Decode the first undamaged frame of a file that was just opened. Raises :class:`MovieError`."""
+    """Decode the first undamaged frame of a file that was just opened."""
     times: list[int] = []
     frames: list[VideoFrame] = []
     duration = 0
-    for number in range(FIRST_PACKETS):
+    for number in range(250):  # packets; a movie of which none of these can be decoded is damaged
         coded = decoder.read()
         if coded is None:
-            frames += [frame for _, frame in decoder.drain() if not frame.is_corrupt]
+            frames += [frame for _, frame in decoder.decode(None) if not frame.is_corrupt]
             break
         if coded.shows and coded.pts is not None and number <= MAX_REORDER:
             times.append(coded.pts)
@@ -59,7 +56,7 @@ def first_frame(decoder: Decoder) -> FirstFrame:
 def end_time(decoder: Decoder, first: FirstFrame) -> Fraction:
     """When the last frame ends, in time base units: by its packet, because headers may be wrong."""
     if not decoder.has_pts:
-        with _reopened(decoder) as whole:
+        with Decoder(decoder.path, decoder.stream.index) as whole:
             return sum(coded.shows for coded in whole) * first.duration
     second = int(1 / decoder.time_base) + 1
     claimed = first.pts + int(header_seconds(decoder) / decoder.time_base)
@@ -70,7 +67,7 @@ def end_time(decoder: Decoder, first: FirstFrame) -> Fraction:
             return end
         if aim < first.pts:
             break
-    with _reopened(decoder) as whole:  # seeking is impossible
+    with Decoder(decoder.path, decoder.stream.index) as whole:  # seeking is impossible
         end = _latest_end(whole, first)
     if end is None:
         raise DamagedMovieError(decoder.path, "none of its frames has a time stamp")
@@ -96,7 +93,7 @@ def luma_samples(decoder: Decoder, first: FirstFrame, end: Fraction) -> Iterator
         if keyframe is None or keyframe.pts in seen:
             continue
         seen.add(keyframe.pts)
-        for _, frame in [*decoder.decode(keyframe), *decoder.drain()]:
+        for _, frame in [*decoder.decode(keyframe), *decoder.decode(None)]:
             if (frame.format.name, frame.height, frame.width) == expected and not frame.is_corrupt:
                 yield _luma(frame)
 
@@ -105,13 +102,9 @@ def _luma(frame: VideoFrame) -> Plane:
     return planes_of(frame).y[: frame.height, : frame.width]
 
 
-def _reopened(decoder: Decoder) -> Decoder:
-    return Decoder(decoder.path, decoder.stream.index)
-
-
 def _latest_end(packets: Iterable[CodedFrame], first: FirstFrame) -> Fraction | None:
-    shown = ((coded.pts, coded.duration) for coded in packets if coded.shows)
-    ends = [pts + (duration or first.duration) for pts, duration in shown if pts is not None]
+    shown = (coded for coded in packets if coded.shows)
+    ends = [coded.pts + (coded.duration or first.duration) for coded in shown if coded.pts is not None]
     return Fraction(max(ends)) if ends else None
 
 
@@ -121,19 +114,14 @@ DARK_SHARE = 0.98
 """A row or column belongs to a bar if at least this share of its pixels is black; the rest may be stray pixels."""
 ENOUGH_FRAMES = 4
 """With fewer frames, which may all be from one dark scene, bars must be equally wide on opposite sides."""
-EDGE = 2
-"""Rows or columns cut off beside a bar, because compression and scaling smear its edge."""
-MIN_SHARE = 0.2
-"""An active area smaller than this share of the height or width is a dark scene rather than a frame with bars."""
+EDGE = 2  # rows or columns cut off beside a bar, because compression and scaling smear its edge
+MIN_SHARE = 0.2  # of the height or width: a smaller active area is a dark scene rather than a frame with bars
 
 
 def active_area(lumas: Iterable[Plane], black: int, bits: int) -> Box:
     """The smallest box that contains everything but black bars; the whole frame if all of it is black.
 
-    Args:
-        lumas: Y planes (height, width) of frames spread over a movie, all of one size.
-        black: luma code of black.
-        bits: bits per code.
+    ``lumas`` are Y planes (height, width) of frames spread over a movie, all of one size; ``black`` is a luma code.
     """
     lit_rows, lit_columns = [], []
     for luma in lumas:

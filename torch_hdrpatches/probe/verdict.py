@@ -15,21 +15,16 @@ from .movie_facts import EXAMPLE_TAGS, probe
 Status: TypeAlias = Literal["usable", "usable with assume", "refused"]
 """``usable with assume``: usable if the recipe's key ``assume`` gives the missing colour tags."""
 
-PACKETS = 2000
-"""Packets in which keyframes are searched: more than a minute."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a movie can be used."""
+    """Whether a movie can be used; if not, it has a reason instead of facts."""
 
     path: str
     facts: Facts | None
-    """None if the movie cannot be used."""
     keyframe_seconds: float
-    """Longest interval between keyframes at the beginning: a window costs up to this much decoding. 0 = unknown."""
+    """Longest interval between early keyframes, so the most that a window needs decoded; 0 = unknown."""
     reason: str = ""
-    """Why the movie cannot be used."""
     remedy: str = ""
     is_untagged: bool = False
     """Only colour tags are missing, which a recipe may assume."""
@@ -62,12 +57,9 @@ def verdict_on(path: str, assume: Mapping[str, str] | None = None) -> Verdict:
         return Verdict(path, None, 0.0, error.reason, error.remedy, is_untagged=True) if otherwise.facts else otherwise
     except MovieError as error:
         return Verdict(path, None, 0.0, error.reason, error.remedy)
-    return Verdict(path, facts, _keyframe_seconds(facts))
-
-
-def _keyframe_seconds(facts: Facts) -> float:
-    with Decoder(facts.path, facts.stream) as decoder:
-        packets = [(coded.pts, coded.is_key) for coded in islice(decoder, PACKETS) if coded.pts is not None]
+    with Decoder(path, facts.stream) as decoder:
+        early = islice(decoder, 2000)  # packets: more than a minute
+        packets = [(coded.pts, coded.is_key) for coded in early if coded.pts is not None]
         times = sorted([pts for pts, is_key in packets if is_key] + [pts for pts, _ in packets[-1:]])
-        intervals = (later - earlier for earlier, later in pairwise(times))
-        return float(max(intervals, default=0) * decoder.time_base)
+        longest = max((later - earlier for earlier, later in pairwise(times)), default=0)
+        return Verdict(path, facts, float(longest * decoder.time_base))

@@ -1,6 +1,6 @@
 """Reads windows of consecutive frames from movies with FFmpeg (PyAV), exact to the frame.
 
-``movie``           an open movie: ``MovieReader.window(seconds, frames)``
+``movie``           an open movie: ``MovieReader.window(seconds, frames)``, within a time limit
 ``facts``           the properties of a movie: size, times, colour tags, HDR metadata
 ``seeking_reader``  finds frames of a movie with time stamps: seeks, then decodes only what is needed
 ``counting_reader`` finds frames of a raw stream without time stamps: counts them from the beginning
@@ -9,7 +9,6 @@
 ``bitstream``       what a packet's header says of its frame: keyframe, droppable, shown
 ``container``       opens a file or URL safely and chooses the video stream
 ``planes``          a decoded frame as Y, Cb and Cr arrays
-``timeout``         a function call with a time limit
 """
 
 from .facts import Facts

@@ -14,18 +14,14 @@ from av.video.stream import VideoStream
 
 SLICES = {"h264": range(1, 6), "hevc": range(32)}
 PARAMETER_SETS = {"h264": (7, 8, 13, 15), "hevc": (32, 33, 34)}
-
-H264_INTRA = (2, 4)
-"""Slice types I and SI, modulo 5."""
-
+H264_INTRA = (2, 4)  # slice types I and SI, modulo 5
 HEVC_RASL = (8, 9)
 HEVC_BLA = (16, 17, 18)
 HEVC_KEYS = range(16, 24)
 HEVC_SPS = 33
 HEVC_FILLER = 38
 HEVC_SEI = (39, 40)
-HEVC_UNSPECIFIED = (62, 63)
-"""Dolby Vision: its RPU, and its enhancement layer."""
+HEVC_UNSPECIFIED = (62, 63)  # RPU and enhancement layer of Dolby Vision
 SEI_FILM_GRAIN = 19
 
 FORBIDDEN = re.compile(rb"\x00\x00[\x00-\x02]")
@@ -48,20 +44,17 @@ class PacketKind(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """A NAL unit."""
+    """A NAL unit; ``start`` and ``end`` are offsets in the packet."""
 
     type: int
     start: int
-    """Offset of its header in the packet."""
-    end: int
-    """Offset behind its last byte that is not zero."""
-    head: bytes
-    """Its first 12 bytes, or fewer."""
+    end: int  # behind its last byte that is not zero
+    head: bytes  # its first 12 bytes, or fewer
     has_wrong_length: bool
     """It ends outside the packet, or its stated length includes too many trailing zeros."""
 
     def is_corrupt(self, data: bytes) -> bool:
-        """Whether its bytes in ``data``, the packet, violate the standard."""
+        """Whether it violates the standard; ``data`` is the whole packet."""
         return self.has_wrong_length or FORBIDDEN.search(data, self.start, self.end) is not None
 
 
@@ -69,8 +62,7 @@ class Classifier:
     """Classifies the packets of one stream, given in decoding order."""
 
     def __init__(self, codec: str, extradata: bytes) -> None:
-        self._codec = codec
-        """FFmpeg's name of the format, not of the decoder."""
+        self._codec = codec  # FFmpeg's name of the format, not of the decoder
         self.headers_suffice = codec == "hevc"
         """Headers alone tell which frames are keyframes and which leading frames can be decoded."""
         self._length_size = _length_size(codec, extradata)
@@ -85,7 +77,7 @@ class Classifier:
         self._hides_rasl = True
 
     def classify(self, packet: Packet[VideoStream]) -> PacketKind:
-        """What the headers of ``packet`` say."""
+        """Read the headers of the next packet."""
         data = bytes(packet)
         if self._codec not in SLICES:
             return PacketKind(shows=self._codec != "vp9" or _vp9_shows(data), is_entry_point=True)
@@ -102,13 +94,11 @@ class Classifier:
         return kind._replace(droppable=kind.droppable and not has_parameter_sets, is_corrupt=is_corrupt)
 
     def blank_metadata(self, packet: Packet[VideoStream]) -> None:
-        """Turn H.265 metadata into filler data, in place, so that only frame data can cause decoding errors.
-
-        Film grain is kept, because the decoder applies it.
-        """
+        """Turn H.265 metadata into filler data, in place, so that only frame data can cause decoding errors."""
         if self._codec != "hevc":
             return
         for unit in _units(bytes(packet), self._codec, self._length_size):
+            # The decoder applies film grain, so that is kept.
             if unit.type in HEVC_UNSPECIFIED or (unit.type in HEVC_SEI and unit.head[2] != SEI_FILM_GRAIN):
                 memoryview(packet)[unit.start] = HEVC_FILLER << 1
 
@@ -149,16 +139,15 @@ def _units(data: bytes, codec: str, length_size: int) -> Iterator[Unit]:
 
 
 def _unit_bounds(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
-    """Start and end of each NAL unit."""
-    if length_size:
-        start = length_size
-        while start < len(data):
-            end = start + int.from_bytes(data[start - length_size : start], "big")
-            yield start, end
-            start = end + length_size
-    else:
+    if not length_size:
         starts = [match.end() for match in re.finditer(rb"\x00\x00\x01", data)]
         yield from zip(starts, [start - 3 for start in starts[1:]] + [len(data)], strict=False)
+        return
+    start = length_size
+    while start < len(data):
+        end = start + int.from_bytes(data[start - length_size : start], "big")
+        yield start, end
+        start = end + length_size
 
 
 def _sub_layers(sps: bytes) -> int:
@@ -178,16 +167,13 @@ def _slice_type(header: bytes) -> int:
 
 
 def _vp9_shows(data: bytes) -> bool:
-    """Whether a VP9 packet shows a frame (bitstream specification, uncompressed_header and Annex B).
-
-    A superframe shows its last frame.
-    """
+    """Whether a VP9 packet shows a frame (bitstream specification, uncompressed_header and Annex B)."""
     if not data:
         return False
     marker = data[-1]
     index_size = 2 + ((marker >> 3 & 3) + 1) * ((marker & 7) + 1)
     if marker & 0xE0 == 0xC0 and data[-index_size:][:1] == bytes([marker]):
-        return True
+        return True  # a superframe shows its last frame
     shift = 1 if data[0] >> 4 & 3 == 3 else 0  # profile 3 has one more reserved bit
     shows_existing, shows = data[0] >> 3 - shift & 1, data[0] >> 1 - shift & 1
     return bool(shows_existing or shows)

@@ -25,12 +25,27 @@ MAX_PIXELS = 16384 * 16384
 
 
 def open_container(path: str) -> InputContainer:
-    """Open a file or URL for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`.
+    """Open a file or URL for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`."""
+    if not is_url(path):
+        _check_file(path)
+    # This package reads URLs, so libavformat never opens a connection; "file:" because a file name may look like a URL.
+    file, protocols = (RangeFile(path), "none") if is_url(path) else (f"file:{path}", "file")
+    try:
+        return av.open(
+            file,
+            mode="r",
+            options={"max_pixels": str(MAX_PIXELS)},
+            container_options={"protocol_whitelist": protocols, "format_whitelist": FORMATS},
+            metadata_errors="replace",
+        )
+    except PermissionError as error:
+        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
+    except (FFmpegError, OSError) as error:
+        reason = f"is not a readable movie ({error.strerror or error})"
+        raise DamagedMovieError(path, reason, f"supported formats: {FORMATS}") from None
 
-    A URL is read by this package, so libavformat never opens a connection.
-    """
-    if is_url(path):
-        return _container(path, RangeFile(path))
+
+def _check_file(path: str) -> None:
     try:
         status = os.stat(path)  # noqa: PTH116 - pathlib would change the name
     except (OSError, ValueError) as error:
@@ -39,27 +54,6 @@ def open_container(path: str) -> InputContainer:
         raise MovieOpenError(path, "is not a regular file")
     if not status.st_size:
         raise DamagedMovieError(path, "is empty")
-    return _container(path, f"file:{path}")  # with its protocol given, no file name can be mistaken for a URL
-
-
-def _container(path: str, file: str | RangeFile) -> InputContainer:
-    try:
-        return av.open(
-            file,
-            mode="r",
-            options={"max_pixels": str(MAX_PIXELS)},
-            container_options={
-                "protocol_whitelist": "file" if isinstance(file, str) else "none",
-                "format_whitelist": FORMATS,
-            },
-            metadata_errors="replace",
-        )
-    except PermissionError as error:
-        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
-    except (FFmpegError, OSError) as error:
-        raise DamagedMovieError(
-            path, f"is not a readable movie ({error.strerror or error})", f"supported formats: {FORMATS}"
-        ) from None
 
 
 def videos_of(container: InputContainer) -> list[VideoStream]:
@@ -82,8 +76,7 @@ def choose_stream(path: str, container: InputContainer, index: int | None) -> Vi
 
 
 def _rank(stream: VideoStream) -> tuple[bool, bool, int, int, int]:
-    context = stream.codec_context
-    pixels = context.width * context.height if context is not None else 0
+    pixels = stream.width * stream.height if stream.codec_context is not None else 0
     default = bool(stream.disposition & Disposition.default)
     return stream.frames != 1, default, stream.frames, pixels, -stream.index
 

@@ -22,10 +22,9 @@ class CountingReader:
 
     def _begin(self) -> None:
         self._packets: list[CodedFrame] = []
-        """All packets so far."""
         self._ended = False
-        self._count = 0
-        """Frames decoded so far."""
+        self._decoded = 0
+        """Number of frames decoded so far."""
         self._kept: dict[int, tuple[int, VideoFrame]] = {}
         """Frames from the beginning of the last window on: number in presentation order to (serial number, frame)."""
 
@@ -34,10 +33,7 @@ class CountingReader:
         return seconds
 
     def frames(self, seconds: float, count: int) -> list[TimedFrame]:
-        """The ``count`` consecutive frames around the one nearest to ``seconds``.
-
-        Raises :class:`WindowError`: ``past_end``, ``too_short`` or ``undecodable``.
-        """
+        """As :meth:`SeekingReader.frames`."""
         position = Fraction(seconds) * Fraction(self._facts.fps)
         if position > self._total - 1 + PAST_END_SECONDS * self._facts.fps:
             raise WindowError("past_end", f"{self._decoder.path} ends at {self._facts.duration:.3f} s")
@@ -45,11 +41,11 @@ class CountingReader:
             raise WindowError("too_short", f"{self._decoder.path} has {self._total} frames")
         centre = max(0, math.ceil(position - Fraction(1, 2)))
         first = max(0, min(centre - count // 2, self._total - count))
-        if first < min(self._kept, default=self._count):
+        if first < min(self._kept, default=self._decoded):
             self._decoder.reopen()
             self._begin()
         # All that is presented in the window was sent at most one reordering later, and came out at most another later.
-        while self._count < first + count + 2 * MAX_REORDER and not self._ended:
+        while self._decoded < first + count + 2 * MAX_REORDER and not self._ended:
             self._decode_next(first)
         window = {number: self._kept[number] for number in range(first, first + count) if number in self._kept}
         if len(window) < count or not self._is_intact([serial for serial, _ in window.values()]):
@@ -58,19 +54,16 @@ class CountingReader:
 
     def _decode_next(self, first: int) -> None:
         coded = self._decoder.read()
-        if coded is None:
-            self._ended = True
-            frames = self._decoder.drain()
-        else:
+        self._ended = coded is None
+        if coded:
             self._packets.append(coded)
-            frames = self._decoder.decode(coded)
-        for serial, frame in frames:
+        for serial, frame in self._decoder.decode(coded):
             past = self._packets[serial - self._packets[0].serial]
             past.decoded = True
             past.damaged |= frame.is_corrupt
-            if self._count >= first:
-                self._kept[self._count] = serial, frame
-            self._count += 1
+            if self._decoded >= first:
+                self._kept[self._decoded] = serial, frame
+            self._decoded += 1
         self._kept = {number: kept for number, kept in self._kept.items() if number >= first}
 
     def _is_intact(self, serials: list[int]) -> bool:
@@ -79,6 +72,5 @@ class CountingReader:
         # Leading frames need the keyframe before theirs, and without times nobody knows which frames lead.
         keys = [at for at, coded in enumerate(self._packets[: min(positions) + 1]) if coded.is_key][-2:]
         needed = self._packets[keys[0] : max(positions) + 1 + MAX_REORDER]
-        if any((coded.damaged and not coded.droppable) or (coded.shows and not coded.decoded) for coded in needed):
-            return False
-        return not any(self._packets[at].damaged for at in positions)
+        is_bad = any((coded.damaged and not coded.droppable) or (coded.shows and not coded.decoded) for coded in needed)
+        return not is_bad and not any(self._packets[at].damaged for at in positions)

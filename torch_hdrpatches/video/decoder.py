@@ -21,22 +21,16 @@ from ..errors import UnsupportedMovieError
 from .bitstream import Classifier
 from .container import MAX_PIXELS, choose_stream, open_container
 
-NO_TIMESTAMPS = 0x80
-"""AVFMT_NOTIMESTAMPS of libavformat/avformat.h."""
+NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of libavformat/avformat.h
 MAX_REORDER = 16
 """Most frames that can precede a frame in decoding order and follow it in presentation (H.264, H.265: DPB size)."""
-PAST_END_SECONDS = 1
-"""A time up to this far behind the last frame still means the last window."""
-MAX_READ_ERRORS = 16
-"""Stop after this many read errors in a row: a truncated MP4 gives one for every missing sample."""
+PAST_END_SECONDS = 1  # a time up to this far behind the last frame still means the last window
+MAX_READ_ERRORS = 16  # in a row, then reading stops: a truncated MP4 gives one for every missing sample
 
 
 @dataclass(slots=True)
 class CodedFrame:
-    """A packet, what its headers say of its frame, and how far decoding has come. Times are in time base units.
-
-    The defaults are those of a packet that could not be read.
-    """
+    """A packet (by default one that could not be read) and the state of its frame. Times are in time base units."""
 
     serial: int
     """Position in reading order; also the pts that the decoder is given."""
@@ -48,18 +42,16 @@ class CodedFrame:
     is_key: bool = False
     shows: bool = False
     """A frame will be shown: not cut by an edit list, not hidden, not a leading frame without its references."""
-    droppable: bool = False
-    """No other frame refers to this one."""
+    droppable: bool = False  # no other frame refers to it
     damaged: bool = True
     """It could not be read or decoded, or its frame is flagged as corrupt."""
     sent: bool = False
-    """It was sent to the decoder."""
     decoded: bool = False
     """The decoder has returned its frame."""
 
     @property
     def time(self) -> int:
-        """Presentation time, as far as the container gives one."""
+        """Presentation time, else decoding time, else 0."""
         return self.pts if self.pts is not None else self.dts if self.dts is not None else 0
 
 
@@ -71,10 +63,9 @@ class Counters:
     packets_fed: int = 0
     """Packets sent to the decoder."""
     packets_dropped: int = 0
-    """Packets that were read but not decoded, because no frame of a window needs them."""
+    """Packets not sent to it, because no frame of a window needs them."""
     seeks: int = 0
     windows: int = 0
-    """Windows that were asked for."""
 
 
 class TimedFrame(NamedTuple):
@@ -87,11 +78,8 @@ class TimedFrame(NamedTuple):
 class Decoder:
     """One video stream of one open file, and FFmpeg's decoder for it.
 
-    Args:
-        path: a file or URL.
-        stream: index of the stream; None = the main one.
-        threads: number of decoder threads.
-        strict: damage is an error rather than concealed, and metadata is hidden from the decoder.
+    ``stream`` is its index, or None for the main one. If ``strict``, damage is an error rather than concealed, and
+    metadata is hidden from the decoder.
     """
 
     def __init__(self, path: str, stream: int | None = None, *, threads: int = 1, strict: bool = False) -> None:
@@ -111,32 +99,27 @@ class Decoder:
             context = self.stream.codec_context
             context.thread_count = self._threads
             context.thread_type = "SLICE" if self._threads > 1 else "NONE"
-            context.options = self._options(context.name)
+            context.options = {"max_pixels": str(MAX_PIXELS)}
+            if context.name == "libdav1d":
+                context.options |= {"max_frame_delay": "1"}  # else it delays frames by its number of threads
+            if context.name == "hevc" and self._strict:  # else a bad slice leaves a hole in the frame without an error
+                context.options |= {"err_detect": "explode"}
         except BaseException:
             self.container.close()
             raise
         self.time_base = Fraction(self.stream.time_base or 1)
-        container_format = self.container.format
-        self.has_pts = not container_format.flags & NO_TIMESTAMPS and container_format.name != "avi"
+        file_format = self.container.format
+        self.has_pts = not file_format.flags & NO_TIMESTAMPS and file_format.name != "avi"
         """False for raw streams, and for AVI, which stores decoding times only: frames can only be counted."""
         self._classifier = Classifier(context.codec.canonical_name, context.extradata or b"")
         self._restart()
-
-    def _options(self, decoder: str) -> dict[str, str]:
-        options = {"max_pixels": str(MAX_PIXELS)}
-        if decoder == "libdav1d":
-            options["max_frame_delay"] = "1"  # else it delays frames by its number of threads
-        if decoder == "hevc" and self._strict:
-            options["err_detect"] = "explode"  # else an undecodable slice leaves a hole in the frame without an error
-        return options
 
     def _restart(self) -> None:
         """Prepare for packets from elsewhere in the stream."""
         self._packets: Iterator[Packet[VideoStream]] = self.container.demux(self.stream)
         self._classifier.reset()
         self._found_key = False
-        self._key_pts: int | None = None
-        """Presentation time of the first keyframe from here."""
+        self._key_pts: int | None = None  # of the first keyframe from here
         self._errors = 0
 
     def __enter__(self) -> Decoder:
@@ -215,32 +198,28 @@ class Decoder:
             damaged=damaged,
         )
 
-    def decode(self, coded: CodedFrame) -> list[tuple[int, VideoFrame]]:
-        """Send a packet to the decoder; returns (serial, frame) of what comes out. Sets ``coded.damaged`` on errors."""
-        packet, coded.packet = coded.packet, None
-        if packet is None:
-            return []
-        # Decoders pass pts through, so that each frame names its packet even if the file's pts are wrong or missing.
-        packet.pts = coded.serial
-        if self._strict:
-            self._classifier.blank_metadata(packet)
-        coded.sent = True
-        self.counters.packets_fed += 1
-        try:
-            return self._frames(packet)
-        except FFmpegError:
-            coded.damaged = True
-            return []
+    def decode(self, coded: CodedFrame | None) -> list[tuple[int, VideoFrame]]:
+        """Send a packet to the decoder; returns (serial, frame) of what comes out. Sets ``coded.damaged`` on errors.
 
-    def drain(self) -> list[tuple[int, VideoFrame]]:
-        """The remaining (serial, frame) in the decoder, which takes no packets after this until :meth:`flush`."""
+        For None all that is still in the decoder comes out; it takes no more packets until :meth:`flush`.
+        """
+        packet = None
+        if coded is not None:
+            packet, coded.packet = coded.packet, None
+            if packet is None:
+                return []
+            # Decoders pass pts through, so each frame names its packet even if pts in the file are wrong or missing.
+            packet.pts = coded.serial
+            if self._strict:
+                self._classifier.blank_metadata(packet)
+            coded.sent = True
+            self.counters.packets_fed += 1
         try:
-            return self._frames(None)
-        except FFmpegError:  # already drained, or the rest is damaged
+            frames = self.stream.codec_context.decode(packet)
+        except FFmpegError:  # damage; without a packet also a decoder that is already empty
+            if coded is not None:
+                coded.damaged = True
             return []
-
-    def _frames(self, packet: Packet[VideoStream] | None) -> list[tuple[int, VideoFrame]]:
-        frames = self.stream.codec_context.decode(packet)
         self.counters.frames_decoded += len(frames)
         return [(frame.pts if frame.pts is not None else -1, frame) for frame in frames]
 
@@ -263,22 +242,15 @@ except (OSError, AttributeError, TypeError):  # only glibc has it, and needs it
     _malloc_trim = None
 
 _last_format: Hashable = None
-"""Format of the last movie that this process opened; it only decides when memory is returned."""
 
 
-def trim_memory() -> None:
-    """Return freed memory to the system, which glibc does not do by itself."""
-    if _malloc_trim:
-        _malloc_trim(0)
+def trim_memory(movie_format: Hashable) -> None:
+    """Return freed memory to the system if the last movie opened in this process had another format (codec, size, ...).
 
-
-def trim_memory_on_change(movie_format: Hashable) -> None:
-    """Trim memory if the last movie opened in this process had another format (codec, size, ...).
-
-    Without this a process would grow with every new frame size. Trimming for every movie would make decoding at 4K a
-    few per cent slower, because a decoder of the same format needs the same memory again.
+    Else a process would grow with every new frame size. Doing so for every movie would make decoding at 4K a few per
+    cent slower, because a decoder of the same format needs the same memory again.
     """
     global _last_format
-    if movie_format != _last_format:
-        trim_memory()
-        _last_format = movie_format
+    if _malloc_trim and movie_format != _last_format:
+        _malloc_trim(0)
+    _last_format = movie_format

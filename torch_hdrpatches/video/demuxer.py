@@ -7,13 +7,9 @@ import math
 from ..errors import DamagedMovieError
 from .decoder import MAX_REORDER, CodedFrame, Decoder
 
-READ_AHEAD = 8
-"""Packets that are read at a time."""
-NO_INDEX_READ_SECONDS = 5
-"""Without an index in the container, times up to this far ahead are reached by reading on rather than by seeking."""
-MAX_SEEKS = 12
-"""Attempts to land at or before a time, each further back than the one before; after them the movie is read from its
-beginning."""
+READ_AHEAD = 8  # packets
+NO_INDEX_READ_SECONDS = 5  # without an index, times up to this far ahead are reached by reading on, not by seeking
+MAX_SEEKS = 12  # attempts to land at or before a time, each further back; then the movie is read from its beginning
 
 
 class Demuxer:
@@ -29,7 +25,6 @@ class Demuxer:
         self._seek_to_start()  # Matroska's index is read at the first seek only
 
     def _begin_span(self) -> CodedFrame | None:
-        """Start an empty span of packets and read its first one; None if there is none."""
         self.span = PacketSpan()
         """Everything read since the last seek."""
         self.ended = False
@@ -46,15 +41,15 @@ class Demuxer:
         return coded
 
     def read_on(self) -> None:
-        """Append up to ``READ_AHEAD`` packets to the span."""
+        """Append the next packets to the span."""
         for _ in range(READ_AHEAD):
             if self.read() is None:
                 break
 
     def at_start(self) -> bool:
         """Whether the span begins with the first packet of the movie."""
-        first = self.span.packets[0] if self.span.packets else None
-        return first is not None and (first.pts, first.dts) == (self._first.pts, self._first.dts)
+        packets = self.span.packets
+        return bool(packets) and (packets[0].pts, packets[0].dts) == (self._first.pts, self._first.dts)
 
     def reaches(self, time: int) -> bool:
         """Whether to read on to ``time``: a seek would not land on a later keyframe."""
@@ -76,7 +71,7 @@ class Demuxer:
         return max(0, self._first.time - index[0].timestamp) if len(index) else 0
 
     def seek(self, time: int) -> None:
-        """Start a new span at a keyframe presented at or before ``time``, or at the beginning of the movie."""
+        """Start a new span at a keyframe at or before ``time``, or at the beginning of the movie."""
         indexed = len(self._decoder.stream.index_entries) > 0
         # Without an index the container finds the time itself rather than the keyframe before it.
         aim = time - (self._index_lag() if indexed else round(self._second))
@@ -130,13 +125,13 @@ class PacketSpan:
     def time_before(self) -> int:
         """A time just before the span."""
         first = self.packets[0]
-        return min(time for time in (first.pts, first.dts, first.time) if time is not None) - 1
+        return min(first.time, first.time if first.dts is None else first.dts) - 1
 
     def shown(self, *, from_start: bool) -> list[CodedFrame]:
         """The shown frames in presentation order.
 
-        Frames presented before the keyframe are left out except at the start of the movie (``from_start``), because
-        they belong between frames that were read before the span.
+        Those presented before the keyframe are left out except at the start of the movie, because frames that were not
+        read belong between them.
         """
         floor = -math.inf if from_start or not self.packets else self.packets[0].time
         shown = [coded for coded in self.packets if coded.shows and coded.pts is not None and coded.pts >= floor]
@@ -149,14 +144,13 @@ class PacketSpan:
 
     def is_intact(self, window: list[CodedFrame]) -> bool:
         """Whether no frame of a decoded window, and no frame that it may be predicted from, is damaged or lost."""
-        first, last = window[0], window[-1]
+        first, last = window[0].time, window[-1].time
         serials = [coded.serial for coded in window]
         if max(serials) - min(serials) > len(window) + 2 * MAX_REORDER:
             return False  # time stamps start again in the middle of the file, so these frames are no neighbours
-        unexpected = (coded for coded in self.packets if coded.decoded and not coded.shows)
-        if any(first.time <= coded.time <= last.time for coded in unexpected):
+        if any(coded.decoded and not coded.shows and first <= coded.time <= last for coded in self.packets):
             return False
-        return not any(coded.damaged or self._has_bad_reference(coded, first.time) for coded in window)
+        return not any(coded.damaged or self._has_bad_reference(coded, first) for coded in window)
 
     def _has_bad_reference(self, coded: CodedFrame, window_start: int) -> bool:
         keyframe, base = self.keyframe_of(coded), self.packets[0].serial

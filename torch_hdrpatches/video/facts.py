@@ -1,4 +1,4 @@
-"""What is known about a movie: its stream, size, times, colour tags and HDR metadata."""
+"""The properties of a movie: its stream, size, times, colour tags and HDR metadata."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..frames import Box, ColorTags
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The properties of a movie. Sizes are as decoded, before rotation; luminance is in cd/m2, 0 = unknown."""
+    """What is known about a movie. Sizes are as decoded, before rotation; luminance is in cd/m2, 0 = unknown."""
 
     path: str
     stream: int
@@ -51,7 +51,7 @@ class Facts:
 
     @property
     def frame_count(self) -> float:
-        """Estimated from duration and frame rate; 0 = unknown."""
+        """An estimate; 0 = unknown."""
         return self.duration * self.fps
 
     @property
@@ -66,12 +66,5 @@ class Facts:
 
 def facts_of(fields: Mapping[str, Any]) -> Facts:
     """The inverse of ``dataclasses.asdict``, also after a round trip through JSON."""
-    return Facts(
-        **{
-            **fields,
-            "tags": ColorTags(**fields["tags"]),
-            "active": Box(*fields["active"]),
-            "sample_aspect_ratio": tuple(fields["sample_aspect_ratio"]),
-            "warnings": tuple(fields["warnings"]),
-        }
-    )
+    tuples = {name: tuple(fields[name]) for name in ("sample_aspect_ratio", "warnings")}
+    return Facts(**{**fields, **tuples, "tags": ColorTags(**fields["tags"]), "active": Box(*fields["active"])})

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
+from collections.abc import Callable
 from functools import partial
+from typing import Generic, TypeVar
 
 import torch.utils.data
-from av.video.frame import VideoFrame
 
 from ..errors import DamagedMovieError, StorageError, WindowError
 from ..frames import Window
 from ..storage.remote import is_url
 from .counting_reader import CountingReader
-from .decoder import Counters, Decoder, TimedFrame, trim_memory_on_change
+from .decoder import Decoder, TimedFrame, trim_memory
 from .facts import Facts
 from .planes import layout_of, planes_of
 from .seeking_reader import SeekingReader
-from .timeout import TimedCall
 
 WINDOW_TIMEOUT_SECONDS = 120.0
 """Longest time for one window; the slowest correct one, 4K far from a keyframe, takes a few seconds."""
-MAX_DECODER_THREADS = 4
-"""More slice threads than this wait for each other."""
+MAX_DECODER_THREADS = 4  # more slice threads wait for each other
+
+Result = TypeVar("Result")
 
 
 class MovieReader:
@@ -32,18 +34,14 @@ class MovieReader:
         self.path = path
         self.facts = facts
         self._call: TimedCall[list[TimedFrame]] | None = None
-        trim_memory_on_change((facts.codec, facts.height, facts.width, facts.bits, facts.chroma))
+        trim_memory((facts.codec, facts.height, facts.width, facts.bits, facts.chroma))
         self._decoder = Decoder(path, facts.stream, threads=threads, strict=True)
+        self.counters = self._decoder.counters
         try:
             self._reader = (SeekingReader if self._decoder.has_pts else CountingReader)(self._decoder, facts)
         except BaseException:
             self._decoder.close()
             raise
-
-    @property
-    def counters(self) -> Counters:
-        """The work done so far."""
-        return self._decoder.counters
 
     def __enter__(self) -> MovieReader:
         return self
@@ -53,7 +51,7 @@ class MovieReader:
 
     def close(self) -> None:
         """Free the decoder and the file."""
-        if not (self._call and self._call.is_running):  # a decoder that hangs cannot be freed
+        if not (self._call and self._call.is_alive()):  # a decoder that hangs cannot be freed
             self._decoder.close()
 
     def snap_to_keyframe(self, seconds: float, frames: int = 7) -> float:
@@ -73,12 +71,16 @@ class MovieReader:
         """
         self.counters.windows += 1
         decoded = self._decoded(seconds, frames)
+        facts = self.facts
         for _, frame in decoded:
-            self._check_format(frame)
+            layout = layout_of(frame.format.name)
+            size = frame.width, frame.height
+            if layout is None or (*size, *layout[:2]) != (facts.width, facts.height, facts.chroma, facts.bits):
+                raise WindowError("size_change", f"{frame.width}x{frame.height} {frame.format.name} in {self.path}")
         return Window(
             frames=tuple(planes_of(frame) for _, frame in decoded),
             pts=tuple(float(time) for time, _ in decoded),
-            seconds=float(decoded[frames // 2].seconds) - self.facts.start,
+            seconds=float(decoded[frames // 2].seconds) - facts.start,
         )
 
     def _decoded(self, seconds: float, count: int) -> list[TimedFrame]:
@@ -91,18 +93,42 @@ class MovieReader:
                 raise StorageError(f"{self.path}: reading gave {error}; {remedy}") from None
             raise DamagedMovieError(self.path, f"its decoder gave {error}", "remux or re-encode it") from None
 
-    def _check_format(self, frame: VideoFrame) -> None:
-        layout, facts = layout_of(frame.format.name), self.facts
-        expected = facts.width, facts.height, facts.bits, facts.chroma
-        if layout is None or (frame.width, frame.height, layout.bits, layout.chroma) != expected:
-            raise WindowError("size_change", f"{frame.width}x{frame.height} {frame.format.name} in {self.path}")
+
+class TimedCall(threading.Thread, Generic[Result]):
+    """A call that runs in its own thread, because a call into C code that never returns cannot be interrupted."""
+
+    def __init__(self, call: Callable[[], Result]) -> None:
+        super().__init__(daemon=True)  # does not keep the interpreter from exiting
+        self._call = call
+        self._result: list[Result] = []
+        self._error: list[BaseException] = []
+        self.start()
+
+    def run(self) -> None:
+        """Run in the new thread, by ``start``."""
+        try:
+            self._result.append(self._call())
+        except BaseException as error:  # noqa: BLE001 - raised again in result()
+            self._error.append(error)
+
+    def result(self, seconds: float) -> Result:
+        """Return what the call returns, or raise what it raises.
+
+        Raises TimeoutError after this many seconds; the call then goes on, and its resources stay in use.
+        """
+        self.join(seconds)
+        if self.is_alive():
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        # Removed rather than kept: an error refers to its stack frames, and these to this call and a decoder.
+        if self._error:
+            raise self._error.pop()
+        return self._result.pop()
 
 
 def decoder_threads() -> int:
-    """The number of decoder threads to use in this process: the cores that no other worker needs.
+    """The number of decoder threads to use in this process: as many as it has cores that no other worker needs.
 
-    One decoder per core gives the most frames per second, so a worker gets one thread if there are as many workers as
-    cores. ``OMP_NUM_THREADS``, which Ray and many job scripts set, counts as the number of cores.
+    ``OMP_NUM_THREADS``, which Ray and many job scripts set, counts as the number of cores.
     """
     cores = int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1
     worker = torch.utils.data.get_worker_info()

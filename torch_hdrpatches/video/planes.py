@@ -13,7 +13,7 @@ from ..frames import Plane, Planes
 
 _YUV = re.compile(r"yuvj?(420|422|444)p(9|10|12|14|16)?(?:le)?")
 _GBR = re.compile(r"gbrp(9|10|12|14|16)?(?:le)?")
-_SEMIPLANAR = {"nv12": 8, "p010le": 16}
+_INTERLEAVED = {"nv12": 8, "p010le": 16}
 _SUBSAMPLING = {"420": (2, 2), "422": (1, 2), "444": (1, 1), "gbr": (1, 1)}
 
 
@@ -23,19 +23,18 @@ class Layout(NamedTuple):
     chroma: str
     """``420``, ``422``, ``444`` or ``gbr``."""
     bits: int
-    semiplanar: bool
-    """Cb and Cr are interleaved in one plane."""
+    is_interleaved: bool = False
+    """Cb and Cr share one plane."""
 
 
 def layout_of(pixel_format: str) -> Layout | None:
     """The layout of a pixel format, given by FFmpeg's name; None if the format is not supported."""
     if match := _YUV.fullmatch(pixel_format):
-        return Layout(match[1], int(match[2] or 8), False)
+        return Layout(match[1], int(match[2] or 8))
     if match := _GBR.fullmatch(pixel_format):
-        return Layout("gbr", int(match[1] or 8), False)
-    if pixel_format in _SEMIPLANAR:
-        return Layout("420", _SEMIPLANAR[pixel_format], True)
-    return None
+        return Layout("gbr", int(match[1] or 8))
+    bits = _INTERLEAVED.get(pixel_format)
+    return Layout("420", bits, is_interleaved=True) if bits else None
 
 
 def planes_of(frame: VideoFrame) -> Planes:
@@ -44,8 +43,10 @@ def planes_of(frame: VideoFrame) -> Planes:
     if layout is None:
         raise ValueError(f"pixel format {frame.format.name} is not supported")
     planes = [_view(plane, layout.bits) for plane in frame.planes]
-    y, cb, cr = (planes[0], *_deinterleaved(planes[1])) if layout.semiplanar else planes[:3]
+    if layout.is_interleaved:
+        planes[1:] = [np.ascontiguousarray(planes[1][:, first::2]) for first in (0, 1)]
     sub_y, sub_x = _SUBSAMPLING[layout.chroma]
+    y, cb, cr = planes[:3]
     return Planes(y, cb, cr, frame.height, frame.width, sub_y, sub_x, layout.bits)
 
 
@@ -54,7 +55,3 @@ def _view(plane: VideoPlane, bits: int) -> Plane:
     codes = codes.reshape(plane.height, -1)
     codes.flags.writeable = False
     return codes
-
-
-def _deinterleaved(codes: Plane) -> tuple[Plane, Plane]:
-    return np.ascontiguousarray(codes[:, 0::2]), np.ascontiguousarray(codes[:, 1::2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
 from enum import Enum, auto
 from fractions import Fraction
 
@@ -19,12 +18,9 @@ from .facts import Facts
 class Start(Enum):
     """Where decoding of a window starts; each is tried if the one before fails."""
 
-    CURRENT_POSITION = auto()
-    """Where the decoder is, if that saves a seek."""
-    KEYFRAME = auto()
-    """At the keyframe that the first frame of the window needs."""
-    EARLIER_KEYFRAME = auto()
-    """At a keyframe before that, skipping no packet: some frames are flagged as keyframes and are none."""
+    CURRENT_POSITION = auto()  # if that saves a seek
+    KEYFRAME = auto()  # which the first frame of the window needs
+    EARLIER_KEYFRAME = auto()  # skipping no packet, because some frames are flagged as keyframes and are none
 
 
 class SeekingReader:
@@ -37,7 +33,7 @@ class SeekingReader:
         self._start = round(Fraction(facts.start) * self._second)
         self._frame_duration = self._second / Fraction(facts.nominal_fps)
         self._keeps_next = False
-        """Droppable packets behind a window are decoded, because the following windows are close to it."""
+        """Droppable packets behind a window are decoded, because later windows are close to it."""
         self._keyframe_windows: dict[tuple[int, int | None, int], float | None] = {}
         """Results of :meth:`snap_to_keyframe` by the keyframe's time and file offset and the window's length."""
         self._begin_decoding()
@@ -61,7 +57,10 @@ class SeekingReader:
         for start in Start:
             window, first = self._find(target, count, start)
             if self._decode(window, start):
-                shown = self._in_order(window)[first : first + count]
+                # Frames with equal time stamps come in the order in which the decoder returned them.
+                order = {serial: position for position, serial in enumerate(self._kept)}
+                window.sort(key=lambda coded: (coded.time, order[coded.serial]))
+                shown = window[first : first + count]
                 return [TimedFrame(coded.time / self._second, self._kept[coded.serial]) for coded in shown]
         raise WindowError("undecodable", f"{self._decoder.path} is damaged around {seconds:.3f} s")
 
@@ -88,8 +87,6 @@ class SeekingReader:
             return None
         # A quarter of a frame later, the same frame is still the nearest in spite of the time base's rounding.
         return float((times[count // 2] - self._start + self._frame_duration / 4) / self._second)
-
-    # Finding the frames of a window by their packets
 
     def _find(self, target: Fraction, count: int, start: Start) -> tuple[list[CodedFrame], int]:
         """The frames to decode in presentation order, and the index of the first one of the window."""
@@ -119,8 +116,6 @@ class SeekingReader:
             else:
                 demuxer.seek_further_back()
 
-    # Decoding them
-
     def _decode(self, window: list[CodedFrame], start: Start) -> bool:
         """Decode until all of ``window`` are kept or lost; False if one of them is damaged or lost."""
         if self._span is not self._demuxer.span:
@@ -143,15 +138,15 @@ class SeekingReader:
         skip_until = -math.inf if not skips else last if self._keeps_next else math.inf
         self._forget_frames_before(first)
         while not serials <= self._kept.keys() and later <= MAX_REORDER and not self._drained:
-            coded = self._next_packet()
-            if coded is None:
-                later += self._keep(self._decoder.drain(), last)
-                self._drained = True
-            elif coded.droppable and coded.time <= skip_until and coded.serial not in serials:
+            coded = self._span.get(self._next) or self._demuxer.read()
+            self._drained = coded is None
+            if coded:
+                self._next = coded.serial + 1
+            if coded and coded.droppable and coded.time <= skip_until and coded.serial not in serials:
                 coded.packet = None
                 self._decoder.counters.packets_dropped += 1
             else:
-                later += self._keep(self._decoder.decode(coded), last)
+                later += self._decode_next(coded, last)
             self._forget_frames_before(first)
         self._span.forget_before(keyframe)
         return serials <= self._kept.keys() and self._span.is_intact(window)
@@ -162,16 +157,10 @@ class SeekingReader:
             return not coded.decoded and not self._drained
         return coded.packet is not None and coded.serial >= self._next
 
-    def _next_packet(self) -> CodedFrame | None:
-        coded = self._span.get(self._next) or self._demuxer.read()
-        if coded is not None:
-            self._next = coded.serial + 1
-        return coded
-
-    def _keep(self, frames: Iterable[tuple[int, VideoFrame]], last: int) -> int:
-        """Keep frames from the decoder; returns how many of them are presented after ``last``."""
+    def _decode_next(self, packet: CodedFrame | None, last: int) -> int:
+        """Decode a packet, or at the end all that is left; returns how many frames are presented after ``last``."""
         later = 0
-        for serial, frame in frames:
+        for serial, frame in self._decoder.decode(packet):
             coded = self._span.get(serial)
             if coded is not None:
                 coded.decoded = True
@@ -186,11 +175,6 @@ class SeekingReader:
             coded = self._span.get(serial)
             if coded is None or coded.time < time:
                 del self._kept[serial]
-
-    def _in_order(self, window: list[CodedFrame]) -> list[CodedFrame]:
-        """In presentation order; frames with equal time stamps in the order in which the decoder returned them."""
-        order = {serial: position for position, serial in enumerate(self._kept)}
-        return sorted(window, key=lambda coded: (coded.time, order[coded.serial]))
 
 
 def _is_settled(times: list[int], index: int) -> bool:
