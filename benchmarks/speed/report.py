@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
 
 from benchmarks.speed.methods import METHODS
+from benchmarks.tables import markdown_table
 
 Row = Mapping[str, Any]
 
@@ -87,7 +88,7 @@ def _aims(films: Mapping[str, Any]) -> str:
             if method in table["summary"]:
                 peak, aim = table["summary"][method]["peak_mb"], "under 700" if film.startswith("2160p") else ""
                 rows.append((f"peak MB of a worker, {method}", film, processes, f"{peak:.0f}", aim, ""))
-    return _table(("what", "film", "processes", "measured", "aim", "in CPU time"), rows)
+    return markdown_table(("what", "film", "processes", "measured", "aim", "in CPU time"), rows)
 
 
 PROCESSES = {"1": "one process, one core", "2": "two processes", "all": "one process, all cores"}
@@ -117,7 +118,7 @@ def _film(name: str, table: Mapping[str, Any]) -> str:
         f"`{table['command']}`, {table['began']}, load before {table['load_before']}. "
         f"{about['frames']} frames, {about['bytes'] / 1e6:.1f} MB, {about['megabits_per_second']} Mb/s, "
         f"keyframes at {', '.join(map(str, about['keyframes'][:12]))}{', ...' * (len(about['keyframes']) > 12)}.\n\n"
-        + _table(
+        + markdown_table(
             (
                 "method",
                 "timestamps",
@@ -155,7 +156,7 @@ def _rows(name: str, table: Mapping[str, Any]) -> str:
     heads = [head.replace("_", " ") for head in rows[0]]
     return (
         f"## {TITLES[name]}\n\n`{table['command']}`, {table['began']}, load before {table['load_before']}.\n\n"
-        + _table(heads, [[_shown(value) for value in row.values()] for row in rows])
+        + markdown_table(heads, [[_shown(value) for value in row.values()] for row in rows])
     )
 
 
@@ -173,12 +174,6 @@ def _shown(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
     return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    heads = list(heads)
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
 OURS, LIMIT, OTHERS = "#1b7f5c", "#222222", "#b9bec6"

@@ -1,4 +1,4 @@
-"""What happens where in the real clips that ``scene_stability.py`` looks at, found by looking at every picture."""
+"""Labels of the real clips, made by looking at every frame."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Numbers = tuple[int, ...] | range
 
 @dataclass(frozen=True)
 class Clip:
-    """Labels of one clip. A picture's number stands for the step from the picture before to it."""
+    """Labels of one clip. A frame number stands for the step from the previous frame to it."""
 
     name: str
     stable: tuple[tuple[int, int], ...] = ()
-    """First picture, and the one after the last, of stretches of one scene."""
+    """First frame, and the one after the last, of parts that show one scene."""
     cut: Numbers = ()
     fade: Numbers = ()
-    """A window with four of these is a fade; with fewer it has no label."""
+    """A window with four of these steps is a fade; with fewer it has no label."""
     frozen: Numbers = ()
-    """Pictures that repeat the one before, by the rate they were converted from, or because nothing moves."""
+    """Frames that repeat the previous one, because of a rate conversion or because nothing moves."""
     black: Numbers = ()
     footage: tuple[int, ...] = ()
-    """First pictures of stretches without any event, as scenes for the generated movies."""
+    """First frames of parts without events, used as scenes in the generated movies."""
     stream: int = 0
-    """Which video stream the numbers belong to."""
+    """The video stream to which the numbers belong."""
 
     def label(self, first: int, frames: int = 7) -> str | None:
-        """The kind of a window, ``""`` if it is stable; None where nothing certain can be said."""
+        """The kind of a window, ``""`` if it is stable; None if this is not certain."""
         changes = range(first + 1, first + frames)
         for kind, numbers, needed in (("cut", self.cut, 1), ("fade", self.fade, 4)):
             if sum(number in numbers for number in changes) >= needed:
@@ -58,7 +58,7 @@ CLIPS = (
     Clip("elst_preroll_only.mp4", stable=((0, 16),)),
     Clip("hevc_422_10_full.mp4", frozen=range(1, 50)),
     Clip("hevc_gbrp10_full.mp4", frozen=range(1, 50)),
-    # Motion graphics: the whole picture changes within one to three pictures.
+    # Motion graphics: the whole frame changes within one to three frames.
     Clip(
         "hlg_h264_8bit_720p60.ts",
         cut=(155, 156, 157, 216, 217, 218, 235, 240, 241, 242, 284, 285, 286, 290, 291, 292),
@@ -67,7 +67,7 @@ CLIPS = (
     Clip("hlg_hevc_color_test_1080p.mp4", stable=((0, 9),)),
     Clip("hlg_hevc_dv84_editlist_1080p.mp4", stable=((0, 77),), footage=(30,)),
     Clip("multires.mkv", stable=((0, 96),), footage=(10, 60)),
-    # Up to picture 50 the camera's exposure adapts from indoors to the sky.
+    # Up to frame 50 the camera's exposure adapts from indoors to the sky.
     Clip("pq_av1_portrait_720x1280.mp4", stable=((50, 127),), footage=(56, 80)),
     Clip("pq_h264_8bit_grad_colr111_1080p.mp4", frozen=range(1, 24)),
     Clip("pq_hevc_bear_360p30.mp4", stable=((2, 84),), frozen=(1, 2)),
@@ -100,11 +100,11 @@ CLIPS = (
     Clip("vfr_cursed.mp4", stable=((27, 57),), frozen=(60, 61)),
     Clip("vp92_10bit_240p.webm", stable=((0, 42), (42, 69)), cut=(42, 69), footage=(10, 48)),
 )
-"""Clips without labels (hevc_main10_sdr_360p.ts, corrupted.mp4, ...) hold nothing certain, or the same as these."""
+"""Clips that are not listed (hevc_main10_sdr_360p.ts, corrupted.mp4, ...) show nothing certain, or the same."""
 
 
 def decoded(path: Path, stream_number: int = 0) -> Iterator[av.VideoFrame]:
-    """The pictures of a video stream, in order."""
+    """The frames of a video stream, in order."""
     with av.open(str(path)) as container:
         stream = container.streams.video[stream_number]
         stream.codec_context.thread_count = 1
@@ -112,13 +112,13 @@ def decoded(path: Path, stream_number: int = 0) -> Iterator[av.VideoFrame]:
 
 
 def transfer_of(frame: av.VideoFrame, name: str) -> str:
-    """``pq``, ``hlg`` or ``bt709``; of clips that do not say it, what they look right with."""
+    """``pq``, ``hlg`` or ``bt709``; for untagged clips the one with which they look right."""
     untagged = "pq" if name == "vp92_10bit_240p.webm" else "bt709"
     return {16: "pq", 18: "hlg"}.get(int(frame.color_trc), untagged)
 
 
 def grader_of(frame: av.VideoFrame, name: str) -> Grader:
-    """The default tone curve for a clip."""
+    """The default tone mapping for a clip."""
     transfer = transfer_of(frame, name)
     matrix = "rgb" if frame.format.name.startswith("gbr") else "bt709" if transfer in SDR_TRANSFERS else "bt2020nc"
     tags = ColorTags(transfer, "bt709" if transfer in SDR_TRANSFERS else "bt2020", matrix, _range(frame))
@@ -129,16 +129,16 @@ def _range(frame: av.VideoFrame) -> str:
     return "pc" if int(frame.color_range) == 2 else "tv"
 
 
-def thinned(picture: Planes, step: int) -> Planes:
-    """Every ``step``-th row and column of a picture."""
-    y, cb, cr = (np.ascontiguousarray(plane[::step, ::step]) for plane in (picture.y, picture.cb, picture.cr))
-    height = min(y.shape[0], cb.shape[0] * picture.sub_y, -(-picture.height // step))
-    width = min(y.shape[1], cb.shape[1] * picture.sub_x, -(-picture.width // step))
-    return Planes(y, cb, cr, height, width, picture.sub_y, picture.sub_x, picture.bits)
+def thinned(frame: Planes, step: int) -> Planes:
+    """Every ``step``-th row and column of a frame."""
+    y, cb, cr = (np.ascontiguousarray(plane[::step, ::step]) for plane in (frame.y, frame.cb, frame.cr))
+    height = min(y.shape[0], cb.shape[0] * frame.sub_y, -(-frame.height // step))
+    width = min(y.shape[1], cb.shape[1] * frame.sub_x, -(-frame.width // step))
+    return Planes(y, cb, cr, height, width, frame.sub_y, frame.sub_x, frame.bits)
 
 
 def footage(folder: Path, clip: Clip) -> Iterator[Shot]:
-    """The clip's stretches without events, small, as light of about the brightness of the painted canvases."""
+    """The clip's parts without events, downscaled, as light of about the brightness of the painted canvases."""
     for first in clip.footage:
         lights = []
         for frame in islice(decoded(folder / clip.name, clip.stream), first, first + FRAMES):

@@ -1,11 +1,13 @@
-"""Our scene stability, the old one and PySceneDetect on a labelled set: ``python -m benchmarks.stability.run``.
+"""Compares our scene stability, the old system's and PySceneDetect on a labelled set.
 
-Takes two to three minutes on two cores. With ``HDRPATCHES_CLIPS`` naming the folder of real clips these are looked at
-too, and their footage is mixed into the generated movies. Prints the tables of ``docs/scene-stability.md``.
+``python -m benchmarks.stability.run`` prints the tables of ``docs/scene-stability.md`` in two to three minutes on two
+cores. If ``HDRPATCHES_CLIPS`` names the folder of the real clips, they are measured, too, and parts of them are used in
+the generated movies.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +24,7 @@ from scenedetect.detectors import ContentDetector
 from benchmarks.stability import shots as make
 from benchmarks.stability.clips import CLIPS, decoded, footage, grader_of, thinned
 from benchmarks.stability.stories import Story, stories
+from benchmarks.tables import markdown_table
 from torch_hdrpatches.color import Grader
 from torch_hdrpatches.frames import Box, Planes
 from torch_hdrpatches.sampling import scene
@@ -30,7 +33,6 @@ from torch_hdrpatches.video.planes import planes_of
 
 TUNE, HELD_OUT, REAL = "tune", "held out", "real clips"
 SEEDS = {TUNE: 11, HELD_OUT: 5}
-ROUNDS = 4
 ABSTRACT_CANVASES = 9
 KINDS = ("cut", "flash", "fade", "frozen", "black", "flat")
 OURS, OLD, PYSCENEDETECT = "ours (`steps`)", "old system (`first_to_last`)", "PySceneDetect `ContentDetector`"
@@ -40,22 +42,25 @@ SUDDEN = "ours, all tolerated but cuts and flashes"
 
 @dataclass(frozen=True)
 class Judged:
-    """A window and what three measures say of it."""
+    """A window, its label, and the scores of the measures."""
 
     part: str
     movie: str
     variant: str
     kind: str
     reason: str
-    """What ours calls it."""
+    """The reason that ours gives."""
     scores: dict[str, float]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.stability.run", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=4, help="movies of each variant; fewer for a quick check")
+    rounds = parser.parse_args().rounds
     folder = os.environ.get("HDRPATCHES_CLIPS")
     clips = Path(folder) if folder else None
     with ProcessPoolExecutor(2) as pool:
-        parts = [pool.submit(generated, part, clips) for part in (TUNE, HELD_OUT)]
+        parts = [pool.submit(generated, part, clips, rounds) for part in (TUNE, HELD_OUT)]
         if clips:
             parts.append(pool.submit(real, clips))
         windows = [window for part in parts for window in part.result()]
@@ -66,8 +71,8 @@ def main() -> None:
 # The windows
 
 
-def generated(part: str, clips: Path | None) -> list[Judged]:
-    """The windows of the movies of one half, each made, encoded by x265, and decoded again."""
+def generated(part: str, clips: Path | None, rounds: int) -> list[Judged]:
+    """Make, encode and decode the movies of one half of the set, and judge their windows."""
     cv2.setNumThreads(1)
     rng = np.random.default_rng(SEEDS[part])
     half = (TUNE, HELD_OUT).index(part)
@@ -77,7 +82,7 @@ def generated(part: str, clips: Path | None) -> list[Judged]:
         canvases = [make.painted_canvas(Path(folder), name, SEEDS[part]) for name in SCENES[half::2]]
         canvases += [make.abstract_canvas(rng) for _ in range(ABSTRACT_CANVASES)]
         found: list[Judged] = []
-        for number, story in enumerate(stories(rng, canvases, shots, ROUNDS)):
+        for number, story in enumerate(stories(rng, canvases, shots, rounds)):
             found += _of_story(part, f"{part} {number}", story, rng, Path(folder) / "movie.mkv")
     return found
 
@@ -107,35 +112,35 @@ def real(folder: Path) -> list[Judged]:
 def _windows(
     movie: str, frames: Iterator[av.VideoFrame], label: Callable[[int], str | None], part: str
 ) -> Iterator[Judged]:
-    pictures: list[Planes] = []
+    shown: list[Planes] = []
     contents: list[float] = []
     detector, grader = ContentDetector(), None
     for number, frame in enumerate(frames):
         grader = grader or grader_of(frame, movie)
-        pictures = [*pictures[-6:], planes_of(frame)]
-        contents = [*contents[-5:], _content(detector, number, pictures[-1], grader)]
+        shown = [*shown[-6:], planes_of(frame)]
+        contents = [*contents[-5:], _content(detector, number, shown[-1], grader)]
         kind = label(number - 6) if number >= 6 else None
         if kind is not None:
-            yield _judged(part, movie, kind, pictures, contents, grader)
+            yield _judged(part, movie, kind, shown, contents, grader)
 
 
-def _content(detector: ContentDetector, number: int, picture: Planes, grader: Grader) -> float:
-    """PySceneDetect's score of the step to this picture, tone-mapped and as small as it makes pictures by default."""
-    small = thinned(picture, max(1, picture.width // 256))
+def _content(detector: ContentDetector, number: int, frame: Planes, grader: Grader) -> float:
+    """PySceneDetect's score of the step to this frame, tone-mapped and downscaled as it does by default."""
+    small = thinned(frame, max(1, frame.width // 256))
     rgb = grader.sdr([small], Box(0, 0, small.height, small.width))[0]
-    # Its public results are times of cuts, at least 15 pictures apart: of no use for a window of seven.
+    # Its public results are cuts at least 15 frames apart, which is too coarse for windows of seven.
     return float(detector._calculate_frame_score(number, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)))
 
 
 def _judged(
-    part: str, movie: str, kind: str, pictures: Sequence[Planes], contents: list[float], grader: Grader
+    part: str, movie: str, kind: str, frames: Sequence[Planes], contents: list[float], grader: Grader
 ) -> Judged:
-    area = Box(0, 0, pictures[0].height, pictures[0].width)
-    ours = scene.judge(pictures, grader.grey, area)
-    sudden = scene.judge(pictures, grader.grey, area, tolerate=("black", "flat", "fade", "frozen"))
-    old = scene.judge(pictures, grader.grey, area, "first_to_last")
-    same = any(np.array_equal(before.y, after.y) for before, after in pairwise(pictures))
-    if not kind and same:  # the encoder left out what little moved
+    area = Box(0, 0, frames[0].height, frames[0].width)
+    ours = scene.judge(frames, grader.grey, area)
+    sudden = scene.judge(frames, grader.grey, area, tolerate=("black", "flat", "fade", "frozen"))
+    old = scene.judge(frames, grader.grey, area, "first_to_last")
+    same = any(np.array_equal(before.y, after.y) for before, after in pairwise(frames))
+    if not kind and same:  # the encoder dropped a small motion
         kind = "frozen"
     scores = {OURS: ours.score, SUDDEN: sudden.score, OLD: old.score, PYSCENEDETECT: max(contents)}
     return Judged(part, movie, movie, kind, ours.reason, scores)
@@ -145,7 +150,7 @@ def _judged(
 
 
 def report(windows: list[Judged]) -> Iterator[str]:
-    """Markdown tables."""
+    """Markdown tables, each with a title."""
     tuned = {measure: best_threshold(measure, _of(windows, TUNE)) for measure in DEFAULTS if measure != OURS}
     for part in (HELD_OUT, TUNE, REAL):
         chosen = _of(windows, part)
@@ -153,92 +158,83 @@ def report(windows: list[Judged]) -> Iterator[str]:
             continue
         movies = len({window.movie for window in chosen})
         yield f"\n### {part.capitalize()}: {len(chosen)} windows of {movies} movies\n"
-        yield from by_kind(chosen, tuned)
+        yield by_kind(chosen, [*DEFAULTS.items(), *tuned.items()])
         for ours, kinds in ((OURS, KINDS), (OURS, ("cut", "flash", "fade")), (SUDDEN, ("cut", "flash"))):
             yield f"\nAt equal recall: {', '.join(kinds)}\n"
-            yield from at_equal_recall(ours, [window for window in chosen if window.kind in (*kinds, "")])
+            yield at_equal_recall(ours, [window for window in chosen if window.kind in (*kinds, "")])
     if real := _of(windows, REAL):
         yield "\n### Real clips with cuts\n"
-        yield from by_clip(real)
+        yield by_clip(real)
     yield "\n### Stable windows refused by ours\n"
-    yield from refused(windows)
+    yield refused(windows)
 
 
 def best_threshold(measure: str, windows: list[Judged]) -> float:
-    """The threshold at which recall exceeds the share of stable windows refused by most."""
-    events, calm = [w for w in windows if w.kind], [w for w in windows if not w.kind]
+    """The threshold with the largest difference between recall and the refused share of stable windows."""
+    events, calm = _events_and_calm(windows)
     thresholds = sorted({window.scores[measure] for window in windows})
     return max(thresholds, key=lambda t: _share(events, measure, t) - _share(calm, measure, t))
 
 
-def by_kind(windows: list[Judged], tuned: dict[str, float]) -> Iterator[str]:
-    """Recall by kind, stable windows refused, and precision, at default and at tuned thresholds."""
-    columns = [(measure, DEFAULTS[measure]) for measure in DEFAULTS]
-    columns += list(tuned.items())
-    yield (
-        "| | windows | "
-        + " | ".join(f"{measure} ≥ {threshold:.3g}" for measure, threshold in columns)
-        + " | right name |"
-    )
-    yield "|---|" + "---:|" * (len(columns) + 2)
+def by_kind(windows: list[Judged], columns: list[tuple[str, float]]) -> str:
+    """Recall by kind, refused stable windows, and precision, at each measure's threshold."""
+    heads = ["", "windows", *(f"{measure} ≥ {threshold:.3g}" for measure, threshold in columns), "right name"]
+    rows = []
     for kind in KINDS:
-        of_kind = [window for window in windows if window.kind == kind]
-        if of_kind:
-            shares = [_share(of_kind, *column) for column in columns]
+        if of_kind := [window for window in windows if window.kind == kind]:
             named = sum(window.reason == kind for window in of_kind) / len(of_kind)
-            yield (
-                f"| {kind}: recall | {len(of_kind)} | " + " | ".join(map(_percent, shares)) + f" | {_percent(named)} |"
-            )
-    events, calm = [w for w in windows if w.kind], [w for w in windows if not w.kind]
-    yield _row("all kinds: recall", len(events), [_share(events, *column) for column in columns])
-    yield _row("stable, but refused", len(calm), [_share(calm, *column) for column in columns])
-    yield _row("precision", len(windows), [_precision(windows, *column) for column in columns])
+            shares = [*(_share(of_kind, *column) for column in columns), named]
+            rows.append([f"{kind}: recall", len(of_kind), *map(_percent, shares)])
+    events, calm = _events_and_calm(windows)
+    for name, part, share in (
+        ("all kinds: recall", events, _share),
+        ("stable, but refused", calm, _share),
+        ("precision", windows, _precision),
+    ):
+        rows.append([name, len(part), *(_percent(share(part, *column)) for column in columns), ""])
+    return markdown_table(heads, rows)
 
 
-def at_equal_recall(ours: str, windows: list[Judged]) -> Iterator[str]:
-    """Precision of each measure at the threshold where it finds as many events as ours does at 1."""
-    events, calm = [w for w in windows if w.kind], [w for w in windows if not w.kind]
+def at_equal_recall(ours: str, windows: list[Judged]) -> str:
+    """Precision of each measure at the threshold at which it finds as many events as ours at 1."""
+    events, calm = _events_and_calm(windows)
     wanted = sum(window.scores[ours] >= 1 for window in events)
-    yield "| | threshold | recall | stable, but refused | precision |"
-    yield "|---|---:|---:|---:|---:|"
+    rows = []
     for measure in (ours, OLD, PYSCENEDETECT):
         found = sorted((window.scores[measure] for window in events), reverse=True)[wanted - 1]
         threshold = 1.0 if measure == ours else found
-        shares = [_share(events, measure, threshold), _share(calm, measure, threshold)]
-        shares.append(_precision(windows, measure, threshold))
-        yield f"| {measure} | {threshold:.3g} | " + " | ".join(map(_percent, shares)) + " |"
+        shares = _share(events, measure, threshold), _share(calm, measure, threshold)
+        precision = _precision(windows, measure, threshold)
+        rows.append([measure, f"{threshold:.3g}", *map(_percent, (*shares, precision))])
+    return markdown_table(["", "threshold", "recall", "stable, but refused", "precision"], rows)
 
 
-def by_clip(windows: list[Judged]) -> Iterator[str]:
-    """Of the clips in which there are cuts: how many windows with a cut are refused, and how many stable ones."""
-    names = sorted({window.movie for window in windows if window.kind == "cut"})
-    yield (
-        "| | windows with a cut | stable windows | "
-        + " | ".join(f"{measure}: cuts found, stable refused" for measure in DEFAULTS)
-        + " |"
-    )
-    yield "|---|---:|---:|" + "---:|" * len(DEFAULTS)
-    for name in names:
+def by_clip(windows: list[Judged]) -> str:
+    """For clips with cuts: the refused shares of windows with a cut and of stable windows."""
+    rows = []
+    for name in sorted({window.movie for window in windows if window.kind == "cut"}):
         cuts, calm = ([w for w in windows if w.movie == name and w.kind == kind] for kind in ("cut", ""))
-        shares = [
-            f"{_percent(_share(cuts, *column))}, {_percent(_share(calm, *column))}"
-            if calm
-            else _percent(_share(cuts, *column))
-            for column in DEFAULTS.items()
-        ]
-        yield f"| {name} | {len(cuts)} | {len(calm)} | " + " | ".join(shares) + " |"
+        parts = [cuts, calm] if calm else [cuts]
+        shares = (", ".join(_percent(_share(part, *column)) for part in parts) for column in DEFAULTS.items())
+        rows.append([name, len(cuts), len(calm), *shares])
+    heads = [f"{measure}: cuts found, stable refused" for measure in DEFAULTS]
+    return markdown_table(["", "windows with a cut", "stable windows", *heads], rows)
 
 
-def refused(windows: list[Judged]) -> Iterator[str]:
-    """Where ours is wrong: stable windows refused, by what they show."""
-    yield "| part | what happens | windows | refused | as |"
-    yield "|---|---|---:|---:|---|"
+def refused(windows: list[Judged]) -> str:
+    """Errors of ours: refused stable windows, by their content."""
+    rows = []
     for part in (TUNE, HELD_OUT, REAL):
-        calm = [window for window in _of(windows, part) if not window.kind]
+        _, calm = _events_and_calm(_of(windows, part))
         for variant in sorted({window.variant for window in calm if window.reason}):
             same = [window for window in calm if window.variant == variant]
             reasons = [window.reason for window in same if window.reason]
-            yield f"| {part} | {variant} | {len(same)} | {len(reasons)} | {', '.join(sorted(set(reasons)))} |"
+            rows.append([part, variant, len(same), len(reasons), ", ".join(sorted(set(reasons)))])
+    return markdown_table(["part", "what happens", "windows", "refused", "as"], rows)
+
+
+def _events_and_calm(windows: list[Judged]) -> tuple[list[Judged], list[Judged]]:
+    return [window for window in windows if window.kind], [window for window in windows if not window.kind]
 
 
 def _of(windows: list[Judged], part: str) -> list[Judged]:
@@ -252,10 +248,6 @@ def _share(windows: list[Judged], measure: str, threshold: float) -> float:
 def _precision(windows: list[Judged], measure: str, threshold: float) -> float:
     over = [window for window in windows if window.scores[measure] >= threshold]
     return sum(bool(window.kind) for window in over) / max(1, len(over))
-
-
-def _row(name: str, count: int, shares: list[float]) -> str:
-    return f"| {name} | {count} | " + " | ".join(map(_percent, shares)) + " | |"
 
 
 def _percent(share: float) -> str:

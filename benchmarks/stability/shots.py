@@ -1,4 +1,4 @@
-"""Shots for ``scene_stability.py``: painted canvases, cameras that move over them, and what happens in front."""
+"""The generated shots: canvases, cameras that move over them, and events in front of the camera."""
 
 from __future__ import annotations
 
@@ -13,32 +13,24 @@ from numpy.typing import NDArray
 
 from torch_hdrpatches.color.formulas import eotf_bt1886
 from torch_hdrpatches.testing import MovieSpec, write_movie
+from torch_hdrpatches.testing.scene import noise
 
 Light = NDArray[np.float32]
 Shot = Callable[[int], Light]
-"""Picture index -> float32 (HEIGHT, WIDTH, 3): linear light in cd/m2."""
+"""Frame index -> float32 (HEIGHT, WIDTH, 3): linear light in cd/m2."""
 
 HEIGHT, WIDTH, FRAMES = 180, 320, 18
 CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
-"""What a camera can look at: three pictures wide and high at zoom 1/3, so that it can pan, zoom and shake."""
+"""Size of a canvas. It is larger than a frame, so that a camera can pan, zoom and shake."""
 MIDDLE = 9
-"""The picture in the middle, at which events happen."""
+"""The frame at which events happen."""
 
 
 # Canvases
 
 
-def noise(rng: np.random.Generator, height: int, width: int, slope: float) -> Light:
-    """1/f^slope noise of mean 0 and deviation 1."""
-    fy, fx = np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None] * width
-    spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(np.hypot(fy, fx), 1) ** slope
-    spectrum[0, 0] = 0
-    field = np.fft.irfft2(spectrum, (height, width))
-    return np.asarray(field / field.std(), np.float32)
-
-
 def abstract_canvas(rng: np.random.Generator) -> Light:
-    """Soft ground, and plain, striped and rough shapes on it; from low-key to high-key."""
+    """Smooth noise with plain, striped and textured shapes on it, at a random brightness."""
     height, width = CANVAS_HEIGHT, CANVAS_WIDTH
     level = np.exp(rng.uniform(np.log(4), np.log(90)))
     tint = rng.uniform(0.6, 1.4, 3)
@@ -66,7 +58,7 @@ def abstract_canvas(rng: np.random.Generator) -> Light:
 
 
 def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
-    """One picture of a painted scene of ``torch_hdrpatches.testing.movie``."""
+    """A frame of a painted scene of ``torch_hdrpatches.testing``."""
     spec = MovieSpec(
         height=CANVAS_HEIGHT, width=CANVAS_WIDTH, frames=1, transfer="bt709", scenes=(scene,), numbers=False, seed=seed
     )
@@ -75,7 +67,7 @@ def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
 
 
 def light_of(rgb: NDArray[np.uint8]) -> Light:
-    """Linear light of 8-bit SDR pictures on a display of 100 cd/m2."""
+    """Linear light of 8-bit SDR frames on a display of 100 cd/m2."""
     return np.asarray(100 * eotf_bt1886(rgb / 255), np.float32)
 
 
@@ -84,7 +76,7 @@ def light_of(rgb: NDArray[np.uint8]) -> Light:
 
 @dataclass(frozen=True)
 class View:
-    """Where a camera looks: centre in canvas pixels, canvas pixels per picture pixel, degrees of roll."""
+    """Position of a camera: centre in canvas pixels, canvas pixels per frame pixel, roll in degrees."""
 
     x: float = CANVAS_WIDTH / 2
     y: float = CANVAS_HEIGHT / 2
@@ -93,7 +85,7 @@ class View:
 
 
 def seen(canvas: Light, view: View) -> Light:
-    """The part of a canvas that a view shows, bilinear; beyond its edges it is mirrored."""
+    """The part of a canvas in a view, by bilinear interpolation; the canvas is mirrored at its edges."""
     turn = np.deg2rad(view.roll)
     a, b = view.scale * np.cos(turn), view.scale * np.sin(turn)
     matrix = np.array(
@@ -107,14 +99,14 @@ def seen(canvas: Light, view: View) -> Light:
 
 
 def filmed(canvas: Light, path: Callable[[float], View], shutter: float = 0.5) -> Shot:
-    """A canvas under a moving camera whose shutter is open for a share of the time between two pictures."""
+    """A canvas filmed by a moving camera; ``shutter`` is the exposure time, as a share of the frame time."""
     return lambda t: np.mean([seen(canvas, path(t + shutter * k / 4)) for k in range(5 if shutter else 1)], 0)
 
 
 def pan(
     rng: np.random.Generator, speed: float, direction: float | None = None, ease: float = 0.0
 ) -> Callable[[float], View]:
-    """A pan of ``speed`` picture widths per frame; ``ease`` is the change of speed per frame, as a share of it."""
+    """A pan of ``speed`` frame widths per frame; ``ease`` is the change of speed per frame, as a share of it."""
     angle = rng.uniform(0, 2 * np.pi) if direction is None else direction
     step = 1.6 * WIDTH * speed
     x, y = rng.uniform(0.3, 0.7) * CANVAS_WIDTH, rng.uniform(0.3, 0.7) * CANVAS_HEIGHT
@@ -133,13 +125,13 @@ def zoom(rng: np.random.Generator, rate: float) -> Callable[[float], View]:
 
 
 def roll(rng: np.random.Generator, degrees: float) -> Callable[[float], View]:
-    """A roll by so many degrees per frame."""
+    """A roll by ``degrees`` per frame."""
     start = rng.uniform(0, 360)
     return lambda t: View(roll=start + degrees * t)
 
 
 def shake(rng: np.random.Generator, size: float) -> Callable[[float], View]:
-    """A hand-held camera whose steps have a deviation of ``size`` picture widths, and that rolls a little."""
+    """A hand-held camera: random steps with a deviation of ``size`` frame widths, and a little roll."""
     knots = rng.standard_normal((FRAMES + 3, 3))
     knots[1:-1] = (knots[:-2] + 2 * knots[1:-1] + knots[2:]) / 4 * 1.6
 
@@ -162,7 +154,7 @@ def still(rng: np.random.Generator) -> Callable[[float], View]:
 
 
 def calm(rng: np.random.Generator) -> Callable[[float], View]:
-    """What most shots are: a slow pan, a slow zoom, or a hand-held camera."""
+    """A usual camera: a slow pan, a slow zoom, or hand-held."""
     choice = rng.integers(4)
     if choice == 0:
         return pan(rng, rng.uniform(0.002, 0.02))
@@ -174,37 +166,37 @@ def calm(rng: np.random.Generator) -> Callable[[float], View]:
 
 
 def moves(shot: Shot) -> bool:
-    """Whether a shot moves so much that a repeated picture can be seen, grain apart: always by a code of 255."""
+    """Whether a repeated frame would be visible in a shot: all steps are above one 8-bit code, without grain."""
     steps = [abs(_small(shot(t + 1)) - _small(shot(t))).mean() for t in range(0, FRAMES, 3)]
     return min(steps) > 1 / 255
 
 
 def _small(light: Light) -> Light:
-    """The signal of a picture an eighth as large."""
+    """The signal of a frame, downscaled by 8."""
     return cv2.resize(
         (np.maximum(light, 0) / 100) ** (1 / 2.4), (WIDTH // 8, HEIGHT // 8), interpolation=cv2.INTER_AREA
     )
 
 
-# What happens in front of the camera
+# Events in front of the camera
 
 
 def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
-    """Film grain whose deviation is a share of the signal, new in every picture."""
+    """Film grain, new in every frame; ``strength`` is its deviation as a share of the signal range."""
     seed = int(rng.integers(1 << 30))
 
-    def picture(t: int) -> Light:
+    def frame(t: int) -> Light:
         grain = np.random.default_rng([seed, t]).standard_normal((HEIGHT, WIDTH, 1), np.float32)
         signal = (np.maximum(shot(t), 0) / 100) ** (1 / 2.4) + strength * cv2.GaussianBlur(grain, (0, 0), 0.6)[
             ..., None
         ] * 1.6
         return 100 * np.maximum(signal, 0) ** 2.4
 
-    return picture
+    return frame
 
 
 def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float) -> Shot:
-    """A rough disc of ``size`` picture heights that crosses at ``speed`` picture widths per frame."""
+    """A textured disc of ``size`` frame heights that crosses at ``speed`` frame widths per frame."""
     side = max(6, int(size * HEIGHT))
     paint = (
         np.exp(0.5 * noise(rng, side, side, 1.2))[..., None] * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
@@ -212,7 +204,7 @@ def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     angle, y0, x0 = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.7) * HEIGHT, rng.uniform(0.3, 0.7) * WIDTH
 
-    def picture(t: int) -> Light:
+    def frame(t: int) -> Light:
         way = speed * WIDTH * (t - MIDDLE)
         y, x = y0 + way * np.sin(angle), x0 + way * np.cos(angle)
         out = shot(t).copy()
@@ -221,11 +213,11 @@ def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float)
         out[inside] = paint[np.clip(v, 0, side - 1), np.clip(u, 0, side - 1)]
         return out
 
-    return picture
+    return frame
 
 
 def with_lamps(shot: Shot, rng: np.random.Generator, count: int, depth: float) -> Shot:
-    """Lamps with a glow that flicker by up to ``depth`` of their light."""
+    """Glowing lamps that flicker by up to ``depth`` of their light."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     glows = [
         np.exp(-np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH)) / rng.uniform(5, 22))[
@@ -240,13 +232,13 @@ def with_lamps(shot: Shot, rng: np.random.Generator, count: int, depth: float) -
 
 
 def with_flicker(shot: Shot, rng: np.random.Generator, depth: float) -> Shot:
-    """Light that differs by a few per cent from picture to picture, as under mains lamps or in old film."""
+    """Brightness that differs by a few per cent between frames, as under mains lamps or in old films."""
     gains = 1 + depth * rng.standard_normal(FRAMES)
     return lambda t: shot(t) * np.float32(gains[t])
 
 
 def boiling(canvas: Light, rng: np.random.Generator, speed: float) -> Shot:
-    """Water, smoke or fire: a still view under textures that slide over each other."""
+    """Water, smoke or fire: a fixed view under textures that move over each other."""
     field, other = (np.exp(0.6 * noise(rng, CANVAS_HEIGHT, CANVAS_WIDTH, 1.3))[..., None] for _ in range(2))
     up, side = pan(rng, speed, direction=np.pi / 2), pan(rng, 0.6 * speed)
     view = still(rng)
@@ -254,7 +246,7 @@ def boiling(canvas: Light, rng: np.random.Generator, speed: float) -> Shot:
 
 
 def subtitled(shot: Shot, rng: np.random.Generator) -> Shot:
-    """Two lines of white marks that pop up at the bottom."""
+    """Two lines of white marks that appear at the bottom."""
     marks = np.zeros((HEIGHT, WIDTH), bool)
     for top in (142, 158):
         letters = rng.random((10, 60)) < 0.5

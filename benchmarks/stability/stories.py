@@ -1,4 +1,4 @@
-"""The labelled set of ``scene_stability.py``: which movies are made, with what in them, at which strength."""
+"""The labelled generated movies: every kind of event and of stable scene, at random strengths."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ Scenes = Sequence[Light]
 
 @dataclass(frozen=True)
 class Story:
-    """A movie whose every window has a label."""
+    """A movie with labels for its windows."""
 
     kind: str
     """``cut``, ``flash``, ``fade``, ``frozen``, ``black``, ``flat``, or ``""`` for a stable scene."""
     variant: str
-    """What exactly happens, for the report."""
+    """Description of the event or scene, for the report."""
     shot: Shot
     event: tuple[int, ...] = ()
-    """Pictures that differ from the one before because of the event, or show it."""
+    """Frames that differ from the previous one because of the event, or that show it."""
     needed: int = 1
-    """A window shows the event if it holds so many of these changes; with fewer, but some, it has no label."""
+    """Number of these changes that make a window show the event; a window with fewer, but some, has no label."""
     trail: tuple[int, ...] = ()
-    """Pictures that differ a little because of the event: a window that holds some, but not the event, has no label."""
+    """Frames that differ slightly because of the event; a window with some of them, but not the event, has no label."""
 
     def label(self, first: int, frames: int = 7) -> str | None:
-        """The kind of the window that starts at picture ``first``; None if it is not labelled."""
+        """The kind of the window that starts at frame ``first``; None if it has no label."""
         changes = range(first + 1, first + frames)
-        inside = sum(picture in changes for picture in self.event)
+        inside = sum(frame in changes for frame in self.event)
         if inside >= self.needed and self.event:
             return self.kind
-        return None if inside or any(picture in changes for picture in self.trail) else ""
+        return None if inside or any(frame in changes for frame in self.trail) else ""
 
 
 def stories(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot], rounds: int) -> Iterator[Story]:
-    """Every kind of event and of stable scene, ``rounds`` times with other scenes and strengths.
+    """Every kind of event and of stable scene, ``rounds`` times, with other scenes and strengths.
 
-    ``footage`` are stretches of real clips without any event; they are filmed as often as canvases.
+    ``footage``: parts of real clips without events; they are used as often as canvases.
     """
     scenes = _scenes(rng, canvases, footage)
     moving = filter(make.moves, _scenes(rng, canvases, footage))
@@ -59,7 +59,7 @@ def stories(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot],
 
 
 def _scenes(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot]) -> Iterator[Shot]:
-    """Ordinary shots without end, no scene twice in a row."""
+    """An endless series of ordinary shots, never the same scene twice in a row."""
     last = -1
     while True:
         order = rng.permutation(len(canvases) + len(footage))
@@ -95,14 +95,14 @@ def _cuts(rng: np.random.Generator, scene: Callable[[], Shot], canvases: Scenes)
 def _flashes(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
     for whole in (True, False):
         once = {MIDDLE: float(np.exp(rng.uniform(np.log(20), np.log(120))))}
-        yield Story("flash", "one picture lit", lit(scene(), rng, once, whole), (MIDDLE, MIDDLE + 1))
+        yield Story("flash", "one frame lit", lit(scene(), rng, once, whole), (MIDDLE, MIDDLE + 1))
     high = float(np.exp(rng.uniform(np.log(30), np.log(150))))
     decay = lit(scene(), rng, {MIDDLE + k: high * 0.45**k for k in range(4)}, True)
     trail = (MIDDLE + 2, MIDDLE + 3, MIDDLE + 4)
     yield Story("flash", "dying away", decay, (MIDDLE, MIDDLE + 1), trail=trail)
     shot, level = scene(), rng.choice([0.0, 0.5, 80.0, 100.0])
     empty = joined(joined(shot, plain(level), MIDDLE), shot, MIDDLE + 1)
-    yield Story("flash", "a black or white picture", empty, (MIDDLE, MIDDLE + 1))
+    yield Story("flash", "a black or white frame", empty, (MIDDLE, MIDDLE + 1))
 
 
 def _fades(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
@@ -130,7 +130,7 @@ def _frozen(scene: Callable[[], Shot]) -> Iterator[Story]:
     for variant, times in (
         ("24 to 30 per second", pulldown),
         ("drawn on twos", twos),
-        ("one picture twice", once),
+        ("one frame twice", once),
         ("held", held),
         ("dropped and repeated", dropped),
     ):
@@ -173,7 +173,7 @@ def _stable(rng: np.random.Generator, canvases: Scenes) -> Iterator[Story]:
 
 
 def _in_front(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
-    """Grain, darkness, lamps and things that cross the picture."""
+    """Grain, darkness, lamps, and objects that cross the frame."""
     yield Story("", "heavy grain", make.grainy(scene(), rng, rng.uniform(0.02, 0.05)))
     dark = scene()
     yield Story("", "dark", make.grainy(lambda t: np.float32(0.03) * dark(t), rng, rng.uniform(0.002, 0.01)))
@@ -188,46 +188,46 @@ def _in_front(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[S
 
 
 def joined(one: Shot, other: Shot, at: int) -> Shot:
-    """A cut: picture ``at`` is the first of the other scene."""
+    """A cut: frame ``at`` is the first of the other scene."""
     return lambda t: one(t) if t < at else other(t)
 
 
 def mixed(one: Shot, other: Shot, start: int, length: int, in_signal: bool) -> Shot:
-    """A dissolve of so many pictures, mixed in the signal, as editors do it, or in light."""
+    """A dissolve of ``length`` frames, mixed in the signal, as in editing software, or in linear light."""
     power = 1 / 2.4 if in_signal else 1.0
 
-    def picture(t: int) -> Light:
+    def frame(t: int) -> Light:
         share = np.float32(np.clip((t - start) / length, 0, 1))
         if share in (0, 1):
             return other(t) if share else one(t)
         return ((1 - share) * np.maximum(one(t), 0) ** power + share * np.maximum(other(t), 0) ** power) ** (1 / power)
 
-    return picture
+    return frame
 
 
 def plain(level: float) -> Shot:
-    """Nothing but one grey, in cd/m2."""
+    """A uniform grey, in cd/m2."""
     return lambda t: np.full((HEIGHT, WIDTH, 3), level, np.float32)
 
 
-def lit(shot: Shot, rng: np.random.Generator, pictures: dict[int, float], whole: bool) -> Shot:
-    """Pictures that a flash lights up by so many cd/m2, evenly or from one side."""
+def lit(shot: Shot, rng: np.random.Generator, frames: dict[int, float], whole: bool) -> Shot:
+    """A flash: ``frames`` maps frame numbers to added cd/m2, uniform or falling off from a point."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     y, x = rng.uniform(0.2, 0.8) * HEIGHT, rng.uniform(0.2, 0.8) * WIDTH
     fall = np.float32(1) if whole else np.exp(-np.hypot(rows - y, columns - x) / 140)[..., None]
 
-    def picture(t: int) -> Light:
+    def frame(t: int) -> Light:
         light = shot(t)
-        return light + pictures[t] * fall * (0.15 + 0.85 * light / (light.mean() + 1)) if t in pictures else light
+        return light + frames[t] * fall * (0.15 + 0.85 * light / (light.mean() + 1)) if t in frames else light
 
-    return picture
+    return frame
 
 
 def retimed(shot: Shot, times: list[int]) -> Shot:
-    """Pictures repeated or left out: picture ``t`` shows moment ``times[t]``."""
+    """Repeated or dropped frames: frame ``t`` shows frame ``times[t]`` of the shot."""
     return lambda t: shot(times[t])
 
 
 def repeats(times: list[int]) -> tuple[int, ...]:
-    """Pictures that repeat the one before."""
+    """Frames that repeat the previous one."""
     return tuple(t for t in range(1, len(times)) if times[t] == times[t - 1])

@@ -120,7 +120,7 @@ def _in_primaries(light: Light, coding: Coding) -> Light:
     return light if is_hdr(coding.tags.transfer) else np.asarray(100 * (1 - np.exp(-light / 80)), np.float32)
 
 
-def _noise(rng: np.random.Generator, height: int, width: int, slope: float, stretch: float) -> Field:
+def noise(rng: np.random.Generator, height: int, width: int, slope: float, stretch: float = 1.0) -> Field:
     """Periodic 1/f^slope noise, mean 0, deviation 1; ``stretch`` is the width of its features over their height."""
     fy = np.fft.fftfreq(height, 1 / height).astype(np.float32)[:, None]
     fx = np.fft.rfftfreq(width, 1 / height).astype(np.float32)[None, :] * np.float32(stretch)
@@ -148,7 +148,7 @@ def _sky(rng: np.random.Generator, scene: Scene, y: Field, x: Field) -> tuple[Li
     glow = (0.25 * np.exp(-away / 0.05) + 0.1 * np.exp(-away / 0.2))[..., None]
     light = _mix(zenith, horizon, down) + glow * sun * min(1, 7 * horizon.max() / sun.max())
     light = _mix(light, sun, np.clip((SUN_RADIUS - away) * y.size + 0.5, 0, 1)[..., None])
-    billows = _noise(rng, y.size, x.size, 1.6, 2)
+    billows = noise(rng, y.size, x.size, 1.6, 2)
     cover = np.clip(0.5 * billows - 0.1, 0, 0.9)[..., None]
     shade = 0.8 + 0.15 * np.tanh(6 * (billows - np.roll(billows, -max(1, y.size // 60), axis=0)))[..., None]
     return _mix(light, clouds * (shade + glow), cover), np.ones_like(away)
@@ -157,13 +157,13 @@ def _sky(rng: np.random.Generator, scene: Scene, y: Field, x: Field) -> tuple[Li
 def _row(rng: np.random.Generator, scene: Scene, number: int, y: Field, x: Field) -> tuple[Light, Field]:
     kind, top, roughness, rgb = scene.rows[number]
     horizon, colour, sun = np.array([scene.sky[1], rgb, scene.sun[0]], np.float32)
-    relief = _noise(rng, y.size, x.size, *TEXTURES[kind])
+    relief = noise(rng, y.size, x.size, *TEXTURES[kind])
     outline = np.full_like(x, top)
     if kind == "towers":
         walls = np.sort(rng.uniform(0, x[0, -1], int(12 * x[0, -1])))
         outline -= rng.uniform(0, 0.26, len(walls) + 1).astype(np.float32)[np.searchsorted(walls, x)]
     elif kind != "water":
-        outline -= 0.05 * _noise(rng, 1, x.size, roughness, y.size)
+        outline -= 0.05 * noise(rng, 1, x.size, roughness, y.size)
     under = np.maximum(y - outline, 0)
     if kind == "water":
         light = _mix(horizon, colour, np.minimum(0.4 + 3 * under, 1)[..., None]) * np.exp(0.25 * relief)[..., None]
