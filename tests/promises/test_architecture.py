@@ -12,6 +12,7 @@ import pytest
 import torch_hdrpatches
 
 PACKAGE = Path(torch_hdrpatches.__file__).parent
+TESTS = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 ROOMS = (
@@ -115,6 +116,14 @@ def test_a_room_is_small_and_opens_with_its_map(room):
     assert 1 < len(modules) <= MOST_MODULES
     guide = ast.get_docstring(tree(f"{room}/__init__.py")) or ""
     assert [path.stem for path in modules if f"``{path.stem}``" not in guide] == []
+
+
+@pytest.mark.parametrize("room", sorted(room for room in FLOOR if (PACKAGE / room).is_dir()))
+def test_the_tests_of_a_room_are_named_after_its_modules(room):
+    modules = [path.stem for path in (PACKAGE / room).glob("*.py")]
+    for path in (TESTS / room).glob("test_*.py"):
+        name = path.stem.removeprefix("test_")
+        assert any(name == module or name.startswith(f"{module}_") for module in modules), path
 
 
 @pytest.mark.parametrize("module", MODULES)
