@@ -1,4 +1,4 @@
-"""Draws docs/images/dataflow.svg: how a moment of a movie becomes samples. Run: python docs/dataflow.py"""
+"""Draws docs/images/dataflow.svg: how a window of a movie becomes samples. Run: python docs/dataflow.py"""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def window(x: int, y: int) -> str:
     return "".join(frames)
 
 
-def picture() -> str:
+def drawing() -> str:
     """The whole drawing."""
     parts = [
         box(24, 24, 250, 92, "Recipe", "movies, categories, formats,", "tone curve, targets, seed"),
-        box(355, 24, 250, 92, "Plan", "runs of 8 neighbouring slots,", "in an order drawn per epoch"),
-        box(686, 24, 250, 92, "Run", "one forward sweep through a movie;", "the unit given to workers and ranks"),
+        box(355, 24, 250, 92, "Plan", "runs of 8 neighbouring slots,", "in a random order per epoch"),
+        box(686, 24, 250, 92, "Run", "read in one sweep through a movie;", "workers and ranks get whole runs"),
         arrow((274, 70), (349, 70)),
         arrow((605, 70), (680, 70)),
-        box(686, 176, 250, 98, "Decode once", "seven frames around the slot,", "10-bit planes as they are"),
+        box(686, 176, 250, 98, "Decode once", "seven frames around the slot,", "10-bit planes, not converted"),
         window(703, 248),
         arrow((811, 116), (811, 170)),
         box(
@@ -59,9 +59,9 @@ def picture() -> str:
             176,
             250,
             98,
-            "Judge once",
+            "Check once",
             "cut, flash, fade, frozen, black, flat?",
-            "measured between all seven frames",
+            "measured on all seven frames",
         ),
         arrow((686, 225), (611, 225)),
         box(24, 176, 250, 98, "Refused", "counted by movie and reason;", "the slot tries again 2 s later", ink=RED),
@@ -71,11 +71,11 @@ def picture() -> str:
             334,
             912,
             86,
-            "For every category of the movie: one sample, or more",
-            "its own format, drawn by weight · its own crop box, inside the black bars · its own random numbers, "
-            "by address (movie, epoch, slot, category)",
-            "gt: only the crop is tone-mapped, straight to 8-bit RGB · lq: the seven crops made smaller, "
-            "by bicubic or by your own degradation",
+            "For every category of the movie: one sample or more",
+            "its own format, random by weight · its own crop box, inside the black bars · its own random numbers, "
+            "seeded by (movie, epoch, slot, category)",
+            "gt: only the crop is tone-mapped, directly to 8-bit RGB · lq: the seven crops, downscaled "
+            "bicubically or by your own degradation",
             ink=AMBER,
         ),
         arrow((480, 274), (480, 328), label="stable", at=(490, 306)),
@@ -96,4 +96,4 @@ def picture() -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parent / "images" / "dataflow.svg").write_text(picture(), encoding="utf-8")
+    (Path(__file__).parent / "images" / "dataflow.svg").write_text(drawing(), encoding="utf-8")
