@@ -183,7 +183,7 @@ def test_a_shard_that_differs_from_its_sidecar_is_refused(exported):
     fields = json.loads(sidecar.read_bytes())
     shard.write_bytes(whole)
     sidecar.write_text(json.dumps(fields | {"samples": fields["samples"] + 3}))
-    with pytest.raises(ShardError, match="its sidecar says more"):
+    with pytest.raises(ShardError, match="its sidecar lists more"):
         list(read_shards(shard))
 
 

@@ -7,8 +7,6 @@
 ``batching``      which samples make a batch
 ``cursor``        the state between two batches, and whether a saved state can be loaded
 ``fetcher``       items made by ``DataLoader`` workers, in order
-``packing``       the samples of an item as one block of shared memory
-``ranks``         the rank of this process and the number of ranks
 ``adapters``      samples converted for BasicSR, KAIR, mmagic and the old generator's trainer
 """
 

@@ -12,8 +12,7 @@ from ..rng import uniform_at
 from ..sampling.sample import Sample
 from .cursor import Cursor
 from .epochs import EpochDataset, RejectStreak
-from .fetcher import Fetcher
-from .packing import detached
+from .fetcher import Fetcher, detached
 
 EXTRA_EPOCH_OFFSET = 1 << 20
 """A rank that runs short in epoch e continues with epoch e + this, then e + 2 * this: no other epoch repeats those."""
@@ -176,5 +175,7 @@ class EpochBatches:
             samples = list(chain.from_iterable(outcome.samples for outcome in outcomes))
             self._empty_items = 0 if samples else self._empty_items + 1
             if self._empty_items >= max(2 * own, MIN_EMPTY_ITEMS):
-                raise NoSamplesError(f"{self._empty_items} runs in a row gave no sample: {self._streak.explain()}")
+                raise NoSamplesError(
+                    f"{self._empty_items} runs in a row gave no sample: {self._streak.tally.explain()}"
+                )
             yield [QueuedSample(item, number, sample) for number, sample in enumerate(samples)]

@@ -15,7 +15,6 @@ HINTS = {
     "rank": "every rank saves and loads a state of its own",
     "num_workers": "PatchLoader resumes with any number of workers",
 }
-"""What would help if a saved state differs in this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,7 @@ class Cursor:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Cursor:
-        """The cursor that ``to_json`` wrote; other keys of the state are ignored.
-
-        Raises:
-            StateError: if a field is missing or malformed.
-        """
+        """The cursor that ``to_json`` wrote; other keys are ignored. Raises StateError if a field is malformed."""
         try:
             epoch, batches, group, taken = (int(state[key]) for key in ("epoch", "batches", "group", "taken"))
             waiting = {tuple(map(str, bucket)): int(number) for *bucket, number in state["waiting"]}
@@ -55,11 +50,7 @@ class Cursor:
 
 
 def check_state(saved: Mapping[str, Any], own: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:
-    """Check that a saved state can be loaded where ``own`` is the present state.
-
-    Raises:
-        StateError: if the ``version`` differs, or a part of the ``identity``, or one of ``keys``; names what differs.
-    """
+    """Raise StateError if a saved state differs from the present one in version, identity or one of these keys."""
     found, expected = saved.get("version"), own["version"]
     if found != expected:
         earlier = isinstance(found, int) and found < expected

@@ -24,8 +24,7 @@ class HDRPatchDataset(EpochDataset):
     Args:
         recipe: a path, a mapping or a ``Recipe``.
         epoch: jitter and crops differ by epoch; see ``set_epoch``.
-        rank: of this process; taken from the environment or the process group if None.
-        world_size: number of ranks; taken from the environment or the process group if None.
+        rank, world_size: of this process; taken from the environment or the process group if None.
         **options: see ``SampleOptions``.
 
     Raises:
@@ -48,24 +47,19 @@ class HDRPatchDataset(EpochDataset):
         super().__init__(epoch, rank, world_size, len(self.stream.plan), max_empty_slots)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything that the samples depend on, as flat keys."""
         return identity_of(self.stream.recipe, self.stream.options)
 
     def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
-        """The outcomes of the run at a position of an epoch."""
         return self.stream.run(epoch, self.stream.plan.run_at(epoch, position))
 
     def describe(self, epoch: int, position: int) -> str:
-        """Names a run by its movie and slots."""
         run = self.stream.plan.run_at(epoch, position)
         return f"movie {run.name} ({run.movie.path}), slots {run.first} to {run.stop - 1}, epoch {epoch}"
 
     def planned(self, epoch: int, positions: range) -> int:
-        """Number of samples in the runs at these positions if nothing is rejected."""
         return self.stream.plan.samples(epoch, positions)
 
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
-        """Every format, or (format, category); the number of samples is not known before decoding."""
         categories = self.stream.recipe.categories
         pairs = [(name, category) for category, spec in categories.items() for name in spec.formats]
         return dict.fromkeys(pairs if by_category else [(name,) for name, _ in pairs])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-import torch
+import torch.distributed
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..errors import NoSamplesError
@@ -15,7 +18,6 @@ from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
 from ..sampling.tally import Tally
 from .cursor import check_state
-from .ranks import rank_and_world
 
 ITERATOR_STATE_VERSION = 1
 MAX_WORKERS = 1024
@@ -24,7 +26,7 @@ MAX_WORKERS = 1024
 class EpochDataset(IterableDataset[Sample]):
     """What a ``PatchLoader`` reads; it also works in any ``DataLoader``.
 
-    Every epoch has items: neighbouring slots or records that are cheap to read together. Each item belongs to one rank
+    The items of an epoch are neighbouring slots or records, which are cheap to read together. Each belongs to one rank
     and one worker.
     """
 
@@ -90,7 +92,6 @@ class EpochIterator(Iterator[Sample]):
     def __init__(self, dataset: EpochDataset, number: int) -> None:
         self._dataset = dataset
         self._number = number
-        self._identity: dict[str, str] = {}
         info = get_worker_info()
         self._share = {
             "rank": dataset.rank,
@@ -111,7 +112,6 @@ class EpochIterator(Iterator[Sample]):
 
     def state_dict(self) -> dict[str, Any]:
         """A small JSON-able state from which iteration can continue."""
-        self._identity = self._identity or digests(self._dataset.fingerprint())
         return {
             "version": ITERATOR_STATE_VERSION,
             "identity": self._identity,
@@ -122,12 +122,12 @@ class EpochIterator(Iterator[Sample]):
             "total": self._total,
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the state was saved.
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        return digests(self._dataset.fingerprint())
 
-        Raises:
-            StateError: if it belongs to another recipe, rank, or number of workers; names what differs.
-        """
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where the state was saved; raises StateError if the recipe, rank or number of workers differs."""
         check_state(state, self.state_dict(), tuple(self._share))
         self._epoch, self._items, self._taken, self._total = (
             state[key] for key in ("epoch", "items", "taken", "total")
@@ -150,29 +150,38 @@ class EpochIterator(Iterator[Sample]):
                         yield sample
             self._items, self._taken, skip = self._items + 1, 0, 0
         if dataset.whole_epoch_is_empty(self._number, self._total):
-            raise NoSamplesError(f"epoch {self._epoch} gave no samples: {streak.explain()}")
+            raise NoSamplesError(f"epoch {self._epoch} gave no samples: {streak.tally.explain()}")
 
 
+@dataclass(slots=True)
 class RejectStreak:
     """The slots since the last sample, and why they gave no sample."""
 
-    def __init__(self, max_empty_slots: int) -> None:
-        self._max_empty_slots = max_empty_slots
-        self._tally = Tally()
+    max_empty_slots: int
+    tally: Tally = field(default_factory=Tally)
 
     def add(self, outcome: Outcome) -> None:
-        """Count a slot; slots of a movie that failed as a whole do not count.
-
-        Raises:
-            NoSamplesError: if ``max_empty_slots`` slots in a row gave no sample.
-        """
+        """Count a slot, but none of a movie that failed; raises NoSamplesError after ``max_empty_slots`` in a row."""
         if outcome.samples:
-            self._tally = Tally()
+            self.tally = Tally()
             return
-        self._tally.add(outcome)
-        if self._tally.slots >= self._max_empty_slots:
-            raise NoSamplesError(f"{self._tally.slots} slots in a row gave no sample: {self.explain()}")
+        self.tally.add(outcome)
+        if self.tally.slots >= self.max_empty_slots:
+            raise NoSamplesError(f"{self.tally.slots} slots in a row gave no sample: {self.tally.explain()}")
 
-    def explain(self) -> str:
-        """The reasons in one line."""
-        return self._tally.explain()
+
+def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """The given rank and number of ranks, or else those of the environment, or else those of torch's process group.
+
+    Call it in the main process: the workers of a DataLoader belong to no process group.
+    """
+    found = 0, 1
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        found = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    elif torch.distributed.is_available() and torch.distributed.is_initialized():
+        found = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    rank = found[0] if rank is None else rank
+    world_size = found[1] if world_size is None else world_size
+    if not 0 <= rank < world_size:
+        raise ValueError(f"rank is {rank}, expected 0 to {world_size - 1} (world_size is {world_size})")
+    return rank, world_size

@@ -1,4 +1,7 @@
-"""Fetches items through the workers of a ``DataLoader``, in order; names what a worker was making when it died."""
+"""Fetches items through the workers of a ``DataLoader``, in order; names what a worker was making when it died.
+
+The samples of an item move between processes as one block of shared memory, instead of one handle per tensor.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,18 @@ import logging
 import multiprocessing
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ..errors import WorkerDiedError
+from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
 from .epochs import EpochDataset
-from .packing import Packed, pack, unpack
 
 Address: TypeAlias = tuple[int, int]
 """Epoch and position of an item."""
@@ -42,11 +46,7 @@ class Fetcher:
         )
 
     def fetch(self, addresses: Sequence[Address]) -> Iterator[tuple[Outcome, ...]]:
-        """The outcomes of items, in order.
-
-        Raises:
-            WorkerDiedError: if a worker was killed, ran out of memory or crashed; names what it was making.
-        """
+        """The outcomes of items, in order; raises WorkerDiedError if a worker died, and names what it was making."""
         if not addresses:
             return
         self._addresses[:] = addresses
@@ -55,7 +55,7 @@ class Fetcher:
             for packed in self._items:
                 yield unpack(packed)
         except RuntimeError as error:
-            if items := self._made_by(map(int, re.findall(r"\d+", str(error).partition("pid")[2]))):
+            if items := self._made_by(set(map(int, re.findall(r"\d+", str(error).partition("pid")[2])))):
                 raise WorkerDiedError(f"{str(error).strip(' .')} while making {items}") from error
             raise
         except GeneratorExit:
@@ -65,11 +65,72 @@ class Fetcher:
                 log.error("a worker of the loader died while it was making %s", items)
             raise
 
-    def _made_by(self, pids: Iterable[int]) -> str:
-        """Names the items that some processes were making."""
-        dead = set(pids)
+    def _made_by(self, pids: set[int]) -> str:
         rows = self._in_progress.tolist()
-        return " and ".join(self._dataset.describe(epoch, position) for pid, epoch, position in rows if pid in dead)
+        return " and ".join(self._dataset.describe(epoch, position) for pid, epoch, position in rows if pid in pids)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Outcomes whose tensors lie one after the other in ``block``."""
+
+    block: Tensor
+    """uint8 (bytes,)"""
+    outcomes: tuple[Outcome, ...]
+    """With a ``_Span`` in place of each tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    start: int
+    stop: int
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    """With the channels last, as the bytes lie."""
+
+
+def pack(outcomes: tuple[Outcome, ...]) -> Packed:
+    """Copy all tensors of some outcomes into one block."""
+    parts = [torch.empty(0, dtype=torch.uint8)]
+    position = 0
+
+    def packed(tensor: Tensor) -> _Span:
+        nonlocal position
+        pixels = tensor.movedim(-3, -1).contiguous() if tensor.ndim >= 3 else tensor.contiguous()
+        data = pixels.view(-1).view(torch.uint8)
+        span = _Span(position, position + len(data), tensor.dtype, tuple(pixels.shape))
+        # Starts are multiples of 16, so that any type may be viewed there.
+        padding = -len(data) % 16
+        parts.extend((data, data.new_zeros(padding)))
+        position += len(data) + padding
+        return span
+
+    without_tensors = tuple(_changed(outcome, Tensor, packed) for outcome in outcomes)
+    return Packed(torch.cat(parts), without_tensors)
+
+
+def unpack(packed: Packed) -> tuple[Outcome, ...]:
+    """The outcomes again; their tensors are views of the block."""
+
+    def unpacked(span: _Span) -> Tensor:
+        pixels = packed.block[span.start : span.stop].view(span.dtype).view(span.shape)
+        return pixels.movedim(-1, -3) if pixels.ndim >= 3 else pixels
+
+    return tuple(_changed(outcome, _Span, unpacked) for outcome in packed.outcomes)
+
+
+def detached(sample: Sample) -> Sample:
+    """The sample with a copy of its tensors, so that it can wait without keeping a whole block in memory."""
+    return _with(sample, Tensor, Tensor.clone)
+
+
+def _changed(outcome: Outcome, kind: type, change: Callable[[Any], Any]) -> Outcome:
+    return replace(outcome, samples=tuple(_with(sample, kind, change) for sample in outcome.samples))
+
+
+def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
+    fields = {name: change(value) if isinstance(value, kind) else value for name, value in sample.items()}
+    return cast(Sample, fields)
 
 
 class _PackedItems(Dataset[Packed]):

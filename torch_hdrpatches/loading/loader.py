@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import cache, cached_property, partial
 from typing import Any
 
 import torch
@@ -14,9 +15,8 @@ from ..errors import NoSamplesError
 from ..sampling.fingerprint import digests
 from .batching import Batching, EpochBatches
 from .cursor import Cursor, check_state
-from .epochs import EpochDataset
+from .epochs import EpochDataset, rank_and_world
 from .fetcher import Fetcher
-from .ranks import rank_and_world
 
 
 class PatchLoader:
@@ -29,8 +29,7 @@ class PatchLoader:
         dataset: an ``HDRPatchDataset``, or the dataset that ``read_shards`` returns.
         batch_size: samples per batch.
         num_workers: processes that make samples; with 0 this process makes them.
-        rank: of this process; taken from the environment or the process group if None.
-        world_size: number of ranks; taken from the environment or the process group if None.
+        rank, world_size: of this process; taken from the environment or the process group if None.
         shuffle_runs: number of neighbouring runs whose samples are mixed.
         by_category: whether a batch holds samples of one category only.
         drop_last: leave out the batches that are not full at the end of the epoch.
@@ -73,8 +72,7 @@ class PatchLoader:
         self._cursor = Cursor()
         self._resuming = False
         self._iteration: object = None
-        self._lengths: dict[int, int] = {}
-        self._identity: dict[str, str] = {}
+        self._batches_of_epoch = cache(partial(self.batching.batches, dataset))
         self._fetcher = Fetcher(
             dataset,
             num_workers,
@@ -89,14 +87,10 @@ class PatchLoader:
 
     def __len__(self) -> int:
         """Batches per epoch, the same on every rank."""
-        epoch = self._cursor.epoch
-        if epoch not in self._lengths:
-            self._lengths = {epoch: self.batching.batches(self.dataset, epoch)}
-        return self._lengths[epoch]
+        return self._batches_of_epoch(self._cursor.epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """A small JSON-able state from which iteration continues after the batches given so far."""
-        self._identity = self._identity or self._digests()
         return self._cursor.to_json() | {"identity": self._identity}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -115,8 +109,7 @@ class PatchLoader:
         total = len(self)
         if total == 0:
             raise NoSamplesError(f"an epoch has less than one batch of {self.batch_size}, which drop_last leaves out")
-        batches = EpochBatches(self.dataset, self._fetcher, self.batching, start, total)
-        for samples, cursor in batches:
+        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, start, total):
             self._cursor = cursor
             batch = self.collate_fn(samples)
             yield _pinned(batch) if self.pin_memory else batch
@@ -124,7 +117,8 @@ class PatchLoader:
                 raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
         self._cursor = Cursor(start.epoch + 1)
 
-    def _digests(self) -> dict[str, str]:
+    @cached_property
+    def _identity(self) -> dict[str, str]:
         return digests(self.dataset.fingerprint() | asdict(self.batching))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from ..sampling.plan import permutation
 from ..sampling.sample import Transform, name_of
 from ..sampling.sweep import Outcome
 from ..shards.browse import shards_of
-from ..shards.index import REMEDY, Record, index_of, sidecar_of
+from ..shards.index import REMEDY, fields_of, index_of, sidecar_of
 from ..shards.record import sample_of
 from ..storage.folder import folder_and_name
 from .epochs import EpochDataset
@@ -61,19 +60,19 @@ class ShardDataset(EpochDataset):
         self._choice = dict(choice)
         self._transform = transform
         self._seed = seed
-        firsts = [np.arange(0, len(shard.records), BLOCK) for shard in shards]
-        self._sizes: Numbers = np.concatenate(
-            [np.minimum(BLOCK, len(shard.records) - first) for shard, first in zip(shards, firsts, strict=True)]
-        )
-        """int64 (blocks,): number of samples in each block."""
-        self._ends: Numbers = np.cumsum([len(first) for first in firsts])
-        """int64 (shards,): number of blocks in each shard and all shards before it."""
+        blocks = [
+            (number, first, min(BLOCK, len(shard.records) - first))
+            for number, shard in enumerate(shards)
+            for first in range(0, len(shard.records), BLOCK)
+        ]
+        self._blocks: Numbers = np.array(blocks, np.int64)
+        """int64 (blocks, 3): number of the shard, the first of its chosen records, and how many."""
         # Every record gives a sample, so that an empty slot is not possible.
-        super().__init__(epoch, *ranks, items=len(self._sizes), max_empty_slots=1)
+        super().__init__(epoch, *ranks, items=len(blocks), max_empty_slots=1)
 
     def __len__(self) -> int:
         """Samples of all ranks and workers together."""
-        return int(self._sizes.sum())
+        return int(self._blocks[:, 2].sum())
 
     @property
     def shards(self) -> tuple[str, ...]:
@@ -81,23 +80,18 @@ class ShardDataset(EpochDataset):
         return tuple(shard.path for shard in self._shards)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything that the samples depend on; the folder of the shards is left out."""
+        # The folder of the shards is left out.
         names = [(Path(shard.path).name, shard.identity, len(shard.records)) for shard in self._shards]
         return {**self._choice, "shards": names, "seed": self._seed, "transform": name_of(self._transform)}
 
     def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
-        """The samples of the block at a position of an epoch, each as the outcome of its slot.
-
-        Raises:
-            ShardError: if the shard is damaged.
-        """
         path, numbers = self._block(epoch, position)
         index, (folder, name) = index_of(path), folder_and_name(path)
         with folder.open(name) as file:
             for number in numbers:
                 if number >= len(index):
                     raise ShardError(
-                        f"{path}: has {len(index)} records, its sidecar says more; `hdrpatches verify` says which"
+                        f"{path}: has {len(index)} records, its sidecar lists more; run `hdrpatches verify`"
                     )
                 record = index[number]
                 sample = sample_of(record.key, record.read(file))
@@ -106,16 +100,13 @@ class ShardDataset(EpochDataset):
                 yield Outcome(sample["movie"], epoch, sample["slot"], samples=(sample,))
 
     def describe(self, epoch: int, position: int) -> str:
-        """Names a block by its shard and records."""
         path, numbers = self._block(epoch, position)
         return f"shard {path}, records {numbers[0]} to {numbers[-1]}"
 
     def planned(self, epoch: int, positions: range) -> int:
-        """Number of samples in the blocks at these positions."""
-        return int(self._sizes[self._order(epoch)[positions.start : positions.stop : positions.step]].sum())
+        return int(self._blocks[self._order(epoch)[positions], 2].sum())
 
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
-        """Every format, or (format, category), of the samples, with its number of samples."""
         counts: Counter[tuple[str, ...]] = Counter()
         for shard in self._shards:
             for pair, count in shard.counts.items():
@@ -126,12 +117,9 @@ class ShardDataset(EpochDataset):
         return np.arange(self.items) if self._seed is None else permutation(self._seed, epoch, self.items)
 
     def _block(self, epoch: int, position: int) -> tuple[str, Numbers]:
-        """The path of a shard, and the positions of a block's records in it."""
-        block = int(self._order(epoch)[position])
-        number = int(np.searchsorted(self._ends, block, side="right"))
-        first = (block - int(self._ends[number - 1] if number else 0)) * BLOCK
-        shard = self._shards[number]
-        return shard.path, shard.records[first : first + BLOCK]
+        """The path of a block's shard, and the positions of its records in it."""
+        number, first, count = self._blocks[self._order(epoch)[position]]
+        return self._shards[number].path, self._shards[number].records[first : first + count]
 
 
 def read_shards(
@@ -160,8 +148,7 @@ def read_shards(
         transform: ``transform(sample, rng) -> sample``, with a generator that depends on seed, epoch and key.
         seed: of the order; None keeps the stored order in every epoch.
         epoch: of the order and of ``transform``; see ``set_epoch``.
-        rank: of this process; taken from the environment or the process group if None.
-        world_size: number of ranks; taken from the environment or the process group if None.
+        rank, world_size: of this process; taken from the environment or the process group if None.
 
     Raises:
         ShardError: if there are no shards, or a shard is damaged.
@@ -201,18 +188,8 @@ def _shard(path: str, chosen: Where | None) -> _Shard:
     numbers = []
     with folder.open(name, read_ahead=0) as file:
         for number, record in enumerate(index_of(path)):
-            fields = _fields(path, record, record.read(file, "json"))
+            fields = fields_of(path, record, file)
             if chosen is None or chosen(fields):
                 numbers.append(number)
                 counts[fields["format"], fields["category"]] += 1
     return _Shard(path, identity, np.array(numbers, np.int64), counts)
-
-
-def _fields(path: str, record: Record, members: Mapping[str, bytes]) -> Mapping[str, Any]:
-    try:
-        fields = json.loads(members["json"])
-        if {"format", "category", "measures"} <= fields.keys():
-            return dict(fields)
-    except (KeyError, ValueError, AttributeError):
-        pass
-    raise ShardError(f"{path}: record {record.key} has no .json member written by this package")

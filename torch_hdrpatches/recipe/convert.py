@@ -5,23 +5,24 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import RecipeError
-from .recipe import Recipe, slug
+from .recipe import Recipe, unique_slug
 from .settings import BUILT_IN_FORMATS
 from .toml import toml_text
 
 SETTINGS = {
+    "base_frame_limit": "timestamps_per_movie",
+    "lr_versions": "frames",
     "scene_diff_threshold": "max_scene_change",
     "max_retry_attempts": "max_attempts",
     "retry_skip_seconds": "retry_skip",
 }
-"""Old settings to settings of ``[sampling]`` with the same unit."""
+"""Old settings to settings of ``[sampling]``."""
 
 NOT_APPLICABLE = {
     "max_workers": "give it to the command: hdrpatches export RECIPE OUT --workers {value}",
@@ -30,6 +31,7 @@ NOT_APPLICABLE = {
     "temp_dir": "no temporary files are written outside of the output folder",
     "status_file": "an export resumes from its finished shards",
     "min_file_size": "shards carry checksums; [accept] entropy or sharpness refuses flat patches",
+    "priority": "movies are sampled evenly, in an order that depends on the seed",
     "val_percent": "hdrpatches split RECIPE --share SHARE makes recipes without a shared shot",
 }
 """Old settings that a recipe does not have, and what to do instead."""
@@ -56,11 +58,7 @@ class Converted:
 
 
 def convert(source: str | Path) -> Converted:
-    """Read the old generator's JSON.
-
-    Raises:
-        RecipeError: if the file cannot be read, is not such a configuration, or has invalid values.
-    """
+    """Read the old generator's JSON; raises RecipeError if it cannot be read or has invalid values."""
     path = Path(source)
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
@@ -76,9 +74,9 @@ def convert(source: str | Path) -> Converted:
     try:
         conversion = _Conversion(old)
         recipe = Recipe.from_dict(conversion.fields, source=str(path))
+    except RecipeError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, RecipeError):
-            raise
         raise RecipeError(f"{path}: not what the old generator wrote: {error!r}") from None
     return Converted(recipe, conversion.text(), tuple(conversion.notes))
 
@@ -97,7 +95,11 @@ class _Conversion:
             "categories": {self._name(name): self._category(name) for name in old["format_config"]},
             "movies": list(self._movies()),
         }
-        self._rest()
+        for name, value in old.items():
+            if name not in ("base_settings", "category_targets", "format_config", "videos"):
+                self._unused(name, value)
+        for name in old.get("category_targets", {}).keys() - old["format_config"].keys():
+            self._unused(f"category_targets.{name}", old["category_targets"][name], "it has no formats")
 
     def text(self) -> str:
         """The recipe as TOML, with the old titles and weights as comments."""
@@ -113,22 +115,20 @@ class _Conversion:
     def _sampling(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         sampling: dict[str, Any] = {}
         for name, value in settings.items():
-            if name == "base_frame_limit":
-                sampling["timestamps_per_movie"] = int(value)
-                self._note(f"base_settings.{name}", value, f"sampling.timestamps_per_movie = {int(value)}")
-            elif name in SETTINGS:
-                sampling[SETTINGS[name]] = value
-                became = f"sampling.{SETTINGS[name]} = {value}"
-                if name == "scene_diff_threshold":
-                    sampling["stability"] = "first_to_last"
-                    became += ', with stability = "first_to_last"; without both, neighbouring frames are compared'
-                self._note(f"base_settings.{name}", value, became)
-            elif name == "lr_versions":
-                sampling["frames"] = frames = max(int(re.sub(r"\D", "", version)) for version in value)
-                fewer = f"; fewer frames are lq[:, 1:-1] when training on {frames}" if len(value) > 1 else ""
-                self._note(f"base_settings.{name}", value, f"sampling.frames = {frames}{fewer}")
-            else:
+            if name not in SETTINGS:
                 self._unused(f"base_settings.{name}", value)
+                continue
+            new, more = value, ""
+            if name == "base_frame_limit":
+                new = int(value)
+            elif name == "lr_versions":
+                new = max(int(re.sub(r"\D", "", version)) for version in value)
+                more = f"; fewer frames are lq[:, 1:-1] when training on {new}" if len(value) > 1 else ""
+            elif name == "scene_diff_threshold":
+                sampling |= {SETTINGS[name]: value, "stability": "first_to_last"}
+                more = ', with stability = "first_to_last"; without both, neighbouring frames are compared'
+            sampling[SETTINGS[name]] = new
+            self._note(f"base_settings.{name}", value, f"sampling.{SETTINGS[name]} = {new}{more}")
         return sampling
 
     def _category(self, name: str) -> dict[str, Any]:
@@ -138,9 +138,9 @@ class _Conversion:
                 self._note(f"format_config.{name}.{fmt}", spec, "left out: its probability is 0", applies=False)
                 continue
             weights[self._format(name, fmt, spec)] = spec["probability"]
-            unknown = {key: value for key, value in spec.items() if key not in ("gt_size", "lr_size", "probability")}
-            for key, value in unknown.items():
-                self._unused(f"format_config.{name}.{fmt}.{key}", value)
+            for key, value in spec.items():
+                if key not in ("gt_size", "lr_size", "probability"):
+                    self._unused(f"format_config.{name}.{fmt}.{key}", value)
         target = self.old.get("category_targets", {}).get(name)
         if target:
             self._note(f"category_targets.{name}", target, f"categories.{self._name(name)}.target = {target}")
@@ -163,7 +163,7 @@ class _Conversion:
         return own
 
     def _movies(self) -> Iterator[dict[str, Any]]:
-        limit, names = int(self.old["base_settings"]["base_frame_limit"]), Counter[str]()
+        limit, names = int(self.old["base_settings"]["base_frame_limit"]), list[str]()
         for index, video in enumerate(self.old["videos"]):
             title = str(video.get("name") or Path(video["path"]).stem)
             given = video.get("categories") or {}
@@ -173,30 +173,18 @@ class _Conversion:
             if not weights:
                 self._note(where, given, "left out: it has no category", applies=False)
                 continue
-            name = slug(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode() + ".mkv")
-            names[name] += 1
-            name = name if names[name] == 1 else f"{name[:36]}-{names[name]}"
+            plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
+            names.append(unique_slug(f"{plain}.mkv", names))
             # A sum of weights like 0.7 + 0.1 + 0.2 misses 1 by a rounding error.
             slots = int(limit * sum(weights.values()) + 1e-6)
             shares = ", ".join(f"{category} {weight:g}" for category, weight in weights.items())
             self.titles.append(f"{title}: {shares}")
-            movie: dict[str, Any] = {"path": video["path"], "name": name}
-            movie["categories"] = [self._name(category) for category in weights]
-            if slots != limit:
-                movie["timestamps"] = slots
-            self._note(where, weights, f"{slots} slots, each giving {', '.join(movie['categories'])}")
+            categories = [self._name(category) for category in weights]
+            self._note(where, weights, f"{slots} slots, each giving {', '.join(categories)}")
             for key in video.keys() - {"name", "path", "categories"}:
-                why = "movies are sampled evenly, in an order that depends on the seed" if key == "priority" else ""
-                self._unused(f"{where}.{key}", video[key], why)
-            yield movie
-
-    def _rest(self) -> None:
-        known = {"base_settings", "category_targets", "format_config", "videos"}
-        for name, value in self.old.items():
-            if name not in known:
-                self._unused(name, value)
-        for name in self.old.get("category_targets", {}).keys() - self.old["format_config"].keys():
-            self._unused(f"category_targets.{name}", self.old["category_targets"][name], "it has no formats")
+                self._unused(f"{where}.{key}", video[key])
+            movie = {"path": video["path"], "name": names[-1], "categories": categories}
+            yield movie if slots == limit else movie | {"timestamps": slots}
 
     def _unused(self, setting: str, value: object, why: str = "") -> None:
         last = setting.rsplit(".", 1)[-1]

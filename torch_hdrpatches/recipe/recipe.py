@@ -7,9 +7,9 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -49,29 +49,19 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
-        formats = self.all_formats
+        formats, size = self.all_formats, self.sampling.frame_size
         for category, spec in self.categories.items():
+            _check_names(f"categories.{category}.formats", "format", spec.formats, formats)
             for name in spec.formats:
-                if name not in formats:
-                    raise ValueError(f"categories.{category}.formats: unknown format {name!r}, {_one_of(formats)}")
-        for index, movie in enumerate(self.movies):
-            for name in movie.categories:
-                if name not in self.categories:
+                gt = formats[name].gt
+                if size != "native" and (min(gt) > min(size) or max(gt) > max(size)):  # either way up
                     raise ValueError(
-                        f"movies.{index}.categories: unknown category {name!r}, {_one_of(self.categories)}"
+                        f"formats.{name}.gt: {gt[0]}x{gt[1]} (height x width) is larger than "
+                        f"sampling.frame_size {size[1]}x{size[0]}; make the format smaller or the frame larger"
                     )
-        if self.sampling.frame_size != "native":
-            for name in {name for spec in self.categories.values() for name in spec.formats}:
-                self._fits(name, formats[name], *self.sampling.frame_size)
+        for index, movie in enumerate(self.movies):
+            _check_names(f"movies.{index}.categories", "category", movie.categories, self.categories)
         return self
-
-    @staticmethod
-    def _fits(name: str, fmt: Format, width: int, height: int) -> None:
-        if min(fmt.gt) > min(height, width) or max(fmt.gt) > max(height, width):  # either way up
-            raise ValueError(
-                f"formats.{name}.gt: {fmt.gt[0]}x{fmt.gt[1]} (height x width) is larger than "
-                f"sampling.frame_size {height}x{width}; make the format smaller or the frame larger"
-            )
 
     @property
     def all_formats(self) -> dict[str, Format]:
@@ -99,13 +89,8 @@ class Recipe(Section):
     ) -> Recipe:
         """A recipe without a file, with one category of one built-in format; other fields as in a file."""
         paths = [movies] if isinstance(movies, (str, Path)) else movies
-        return cls.from_dict(
-            {
-                "categories": {category: {"formats": {format: 1.0}}},
-                "movies": [{"path": str(path), "categories": [category]} for path in paths],
-                **fields,
-            }
-        )
+        entries = [{"path": str(path), "categories": [category]} for path in paths]
+        return cls.from_dict({"categories": {category: {"formats": {format: 1.0}}}, "movies": entries} | fields)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], *, source: str = "recipe") -> Recipe:
@@ -136,7 +121,7 @@ class Recipe(Section):
             fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         except OSError as error:
             raise RecipeError(f"{path}: {error.strerror or error}; write one with `hdrpatches init`") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except ValueError as error:
             raise RecipeError(f"{path}: not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
         if not isinstance(fields, dict):
             raise RecipeError(f"{path}: expected a table of settings, found {type(fields).__name__}")
@@ -188,6 +173,14 @@ def _rooted(path: str, folder: Path) -> str:
     return path if is_url(path) else str(folder / Path(path).expanduser())
 
 
+def unique_slug(path: str, taken: Collection[str]) -> str:
+    """A movie name from a file name, numbered if it is taken."""
+    name, number = slug(path), 2
+    while name in taken:
+        name, number = f"{slug(path)[:36]}-{number}", number + 1
+    return name
+
+
 def _matches(index: int, movie: Movie) -> list[str]:
     path = movie.path.removeprefix("file://")
     if not is_url(path) and Path(path).exists():
@@ -200,18 +193,17 @@ def _matches(index: int, movie: Movie) -> list[str]:
             "folder) or remove this entry"
         )
     if len(matches) > 1 and movie.name:
-        raise RecipeError(
-            f"movies.{index}.name: {path} matches {len(matches)} files; remove `name`"
-        )
+        raise RecipeError(f"movies.{index}.name: {path} matches {len(matches)} files; remove `name`")
     return matches
 
 
-def _one_of(names: Mapping[str, object]) -> str:
-    return "expected one of: " + ", ".join(sorted(names))
+def _check_names(field: str, kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{field}: unknown {kind} {name!r}, expected one of: {', '.join(sorted(known))}")
 
 
-def _messages(error: ValidationError) -> list[str]:
-    lines = []
+def _messages(error: ValidationError) -> Iterator[str]:
     for detail in error.errors(include_url=False):
         field = ".".join(str(part) for part in detail["loc"])
         message = detail["msg"].removeprefix("Value error, ")
@@ -219,14 +211,12 @@ def _messages(error: ValidationError) -> list[str]:
             message = f"unknown key; {_valid_keys(detail['loc'])}"
         elif not isinstance(detail["input"], dict) and detail["type"] != "missing":
             message = f"{message}, found {detail['input']!r}"
-        lines.append(f"{field}: {message}" if field else message)
-    return lines
+        yield f"{field}: {message}" if field else message
 
 
 def _valid_keys(loc: tuple[int | str, ...]) -> str:
     section: Any = Recipe
-    sections = {"sampling": Sampling, "tonemap": Tonemap, "crop": Crop, "accept": Accept, "shards": Shards}
-    nested = {"formats": Format, "categories": Category, "movies": Movie}
-    if len(loc) > 1:
-        section = sections.get(str(loc[0])) or nested[str(loc[0])]
+    if len(loc) > 1:  # the section itself, or the type within a dict or tuple of sections
+        annotation = Recipe.model_fields[str(loc[0])].annotation
+        section = next(part for part in (annotation, *get_args(annotation)) if hasattr(part, "model_fields"))
     return "valid here: " + ", ".join(section.model_fields)

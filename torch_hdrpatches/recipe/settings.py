@@ -122,8 +122,7 @@ class Accept(Section):
     def bounds(self) -> dict[str, Bounds]:
         """Measure to (lowest, highest) allowed value, for the measures that are bounded."""
         found: dict[str, Bounds] = {}
-        for name in type(self).model_fields:
-            value = getattr(self, name)
+        for name, value in self:
             if isinstance(value, tuple):
                 found[name] = value
             elif value is not None:

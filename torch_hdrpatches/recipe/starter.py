@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from ..errors import MovieError, NoSamplesError, RecipeError
 from ..probe.facts_cache import known_facts
 from ..video.facts import Facts
-from .recipe import slug
+from .recipe import slug, unique_slug
 from .settings import BUILT_IN_FORMATS, Sampling
 from .toml import toml_text
 
@@ -42,33 +43,30 @@ class Starter:
 
 
 def starter(places: Iterable[str | Path], folder: str | Path = ".") -> Starter:
-    """A commented recipe for these files and folders; categories are named after folders.
+    """A commented recipe for these files, and folders searched recursively, which name the categories.
 
-    Args:
-        places: files, and folders, which are searched recursively.
-        folder: where the recipe will be saved; its paths are relative to it.
-
-    Raises:
-        RecipeError: if a place does not exist.
-        NoSamplesError: if no movie can be used, with the reasons.
+    Paths in it are relative to ``folder``, where it will be saved. Raises RecipeError if a place does not exist, and
+    NoSamplesError with the reasons if no movie can be used.
     """
     used: dict[str, Facts] = {}
     categories: dict[str, str] = {}
     refused: dict[str, str] = {}
     for path, category in _movies(Path(place) for place in places):
         try:
-            facts = known_facts(str(path))
+            facts = known_facts(path)
+            why = _too_little(facts)
         except MovieError as failure:
-            refused[str(path)] = f"{failure.reason}; {failure.remedy}" if failure.remedy else failure.reason
-            continue
-        if why := _too_little(facts):
-            refused[str(path)] = why
+            why = f"{failure.reason}; {failure.remedy}" if failure.remedy else failure.reason
+        if why:
+            refused[path] = why
         else:
-            used[str(path)], categories[str(path)] = facts, category
+            used[path], categories[path] = facts, category
     if not used:
         reasons = "\n".join(f"{path}: {why}" for path, why in refused.items())
         raise NoSamplesError(f"none of the movies can be used:\n{reasons}" if reasons else "no movie found")
-    return Starter(_text(used, categories, refused, Path(folder)), used, refused)
+    left_out = "".join(f"#   {path}\n{indent(why, '#     ')}\n" for path, why in refused.items())
+    text = _text(used, categories, Path(folder)) + (f"# Left out:\n{left_out}" if left_out else "")
+    return Starter(text, used, refused)
 
 
 def _too_little(facts: Facts) -> str:
@@ -79,7 +77,7 @@ def _too_little(facts: Facts) -> str:
     return ""
 
 
-def _movies(places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+def _movies(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
     """Files and their categories: the first folder below the searched one, else that one; ``all`` for single files."""
     seen = set[Path]()
     for place in places:
@@ -91,10 +89,10 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[Path, str]]:
                 seen.add(path.resolve())
                 below = path.relative_to(place).parts if place.is_dir() else ()
                 name = below[0] if len(below) > 1 else place.resolve().name if below else "all"
-                yield path, re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:24] or "all"
+                yield str(path), re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:24] or "all"
 
 
-def _text(used: Mapping[str, Facts], categories: Mapping[str, str], refused: Mapping[str, str], folder: Path) -> str:
+def _text(used: Mapping[str, Facts], categories: Mapping[str, str], folder: Path) -> str:
     comments = {
         "": "All keys are optional except categories and movies; docs/recipe.md explains them.\n"
         "See what this recipe gives before you export:  hdrpatches plan THIS  and  hdrpatches preview THIS",
@@ -103,39 +101,32 @@ def _text(used: Mapping[str, Facts], categories: Mapping[str, str], refused: Map
         "tonemap.curve": "or hable, reinhard, bt2390, bt2446a, gamma, clip, linear, none",
         "formats.patch.gt": "height, width; lq is 3 times smaller",
     }
+    mixes = {}
+    for category in dict.fromkeys(categories.values()):
+        mixes[category] = {"formats": _mix(facts for path, facts in used.items() if categories[path] == category)}
+        comments[f"categories.{category}"] = (
+            "target = 10000    # stop at this many samples; without a target, all moments are sampled once"
+        )
+    movies: dict[str, dict[str, Any]] = {}
+    for index, (path, facts) in enumerate(used.items()):
+        name, slots = unique_slug(path, movies), max(8, round(facts.frame_count / FRAMES_PER_SLOT))
+        movies[name] = {
+            "path": os.path.relpath(path, folder),
+            "name": name if name != slug(path) else None,
+            "categories": [categories[path]],
+            "timestamps": slots if slots < MOST_SLOTS else None,
+        }
+        comments[f"movies.{index}"] = "\n".join(_described(facts))
     patch = _patch(used.values())
-    fields: dict[str, Any] = {
+    fields = {
         "seed": 0,
         "sampling": {"timestamps_per_movie": MOST_SLOTS, "stability": "steps"},
         "tonemap": {"curve": "mobius"},
         **({"formats": {"patch": {"gt": [patch, patch]}}} if patch else {}),
-        "categories": {},
-        "movies": [],
+        "categories": mixes,
+        "movies": list(movies.values()),
     }
-    for category in dict.fromkeys(categories.values()):
-        of_category = [facts for path, facts in used.items() if categories[path] == category]
-        fields["categories"][category] = {"formats": _mix(of_category)}
-        comments[f"categories.{category}"] = (
-            "target = 10000    # stop at this many samples; without a target, all moments are sampled once"
-        )
-    names = _unique_names(used)
-    for index, (path, facts) in enumerate(used.items()):
-        slots = max(8, round(facts.frame_count / FRAMES_PER_SLOT))
-        fields["movies"].append(
-            {
-                "path": os.path.relpath(path, folder),
-                "name": names[path] if names[path] != slug(path) else None,
-                "categories": [categories[path]],
-                "timestamps": slots if slots < MOST_SLOTS else None,
-            }
-        )
-        comments[f"movies.{index}"] = "\n".join(_described(facts))
-    left_out = [
-        line
-        for path, why in refused.items()
-        for line in (f"#   {path}", *(f"#     {part}" for part in why.splitlines()))
-    ]
-    return toml_text(fields, comments) + "\n".join(["# Left out:", *left_out, ""] if left_out else [])
+    return toml_text(fields, comments)
 
 
 def _mix(movies: Iterable[Facts]) -> dict[str, float]:
@@ -153,16 +144,6 @@ def _patch(movies: Iterable[Facts]) -> int:
     """Height and width of a square format for the movies that are too small for all others; 0 if none is."""
     small = [min(facts.active.height, facts.active.width) for facts in movies if not _fitting(facts)]
     return min(small) * 3 // 4 // 6 * 6 if small else 0
-
-
-def _unique_names(paths: Iterable[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for path in paths:
-        name, number = slug(path), 2
-        while name in names.values():
-            name, number = f"{slug(path)[:36]}-{number}", number + 1
-        names[path] = name
-    return names
 
 
 def _described(facts: Facts) -> Iterator[str]:

@@ -21,12 +21,10 @@ def recipe_toml(recipe: Recipe, comment: str = "") -> str:
 
 
 def toml_text(fields: Mapping[str, Any], comments: Mapping[str, str]) -> str:
-    """The text of a recipe.
+    """The text of a recipe, given as a mapping; settings that are None are left out.
 
-    Args:
-        fields: the recipe as a mapping; sections are written in its order, and settings that are None are left out.
-        comments: by dotted path. For a setting (``sampling.jitter``) it stands on the same line, for a section
-            (``tonemap``, ``movies.0``) in the lines below its title, and for ``""`` at the top of the file.
+    ``comments`` are by dotted path. For a setting (``sampling.jitter``) it stands on the same line, for a section
+    (``tonemap``, ``movies.0``) in the lines below its title, and for ``""`` at the top of the file.
     """
     document = tomlkit.document()
     _comment(document, comments.get("", ""))

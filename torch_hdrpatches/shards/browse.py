@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,7 +11,7 @@ from ..errors import ShardError
 from ..sampling.sample import Sample
 from ..storage.folder import Folder, Location, matching_files
 from ..storage.remote import is_url
-from .index import Record, index_of
+from .index import Record, fields_of, index_of
 from .manifest import sidecars
 from .record import sample_of
 
@@ -34,17 +33,15 @@ def is_export(source: str | Path) -> bool:
 def shards_of(source: str | Path | Iterable[str | Path], category: str | None = None) -> tuple[str, ...]:
     """The tars of an exported folder, a glob, one tar, or a list of these, sorted within each; paths or URLs.
 
-    Raises:
-        ShardError: if there are none.
+    Raises ShardError if there are none.
     """
     sources = [source] if isinstance(source, (str, Path)) else list(source)
     found = [tar for place in sources for tar in _shards_at(place, category)]
     if category:
         found = [tar for tar in found if Path(tar).name.startswith(f"{category}-")]
     if not found:
-        raise ShardError(
-            f"no shards in {', '.join(map(str, sources))}" + (f" of category {category!r}" if category else "")
-        )
+        of_category = f" of category {category!r}" if category else ""
+        raise ShardError(f"no shards in {', '.join(map(str, sources))}{of_category}")
     return tuple(found)
 
 
@@ -85,15 +82,16 @@ def exported_metadata(location: Location, count: int) -> list[dict[str, Any]]:
             by_category.setdefault(sidecar["category"], []).append(name)
     shards = [name for names in by_category.values() for name in spread(names, max(1, count // 100))]
     per_shard = max(1, -(-count // max(1, len(shards))))
-    return [fields for name in shards for fields in _metadata(folder, name, per_shard)]
+    fields = list[dict[str, Any]]()
+    for name in shards:
+        with folder.open(f"{name}.tar") as file:
+            chosen = spread(_index(folder, name), per_shard)
+            fields += (fields_of(folder.location(f"{name}.tar"), record, file) for record in chosen)
+    return fields
 
 
 def find_samples(location: Location, keys: Collection[str]) -> dict[str, Sample]:
-    """The samples with these keys, by key.
-
-    Raises:
-        ShardError: if a key is in no shard.
-    """
+    """The samples with these keys, by key. Raises ShardError if a key is in no shard."""
     folder, wanted, found = Folder.of(location), set(keys), dict[str, Sample]()
     for name, sidecar in sidecars(folder).items():
         if sidecar["samples"] and any(f"-{sidecar['category']}-" in key for key in wanted):
@@ -120,9 +118,3 @@ def _samples_at(folder: Folder, wanted: Mapping[str, Collection[int]]) -> Iterat
         with folder.open(f"{name}.tar") as file:
             for record in (_index(folder, name)[number] for number in numbers):
                 yield sample_of(record.key, record.read(file))
-
-
-def _metadata(folder: Folder, name: str, count: int) -> Iterator[dict[str, Any]]:
-    with folder.open(f"{name}.tar") as file:
-        for record in spread(_index(folder, name), count):
-            yield json.loads(record.read(file, "json")["json"])

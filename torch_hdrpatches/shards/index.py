@@ -5,10 +5,12 @@ Written here because neither ``tarfile`` nor ``webdataset`` reads single records
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import IO, Any, Literal, TypeVar
 
 from ..errors import ShardError
@@ -30,11 +32,7 @@ class Record:
     """(suffix, offset, bytes)"""
 
     def read(self, file: IO[bytes], suffix: str = "") -> dict[str, bytes]:
-        """The members by suffix, or only the one with the given suffix.
-
-        Raises:
-            ShardError: if the file is too short.
-        """
+        """The members by suffix, or only the one with the given suffix. Raises ShardError if the file is too short."""
         found = {}
         for name, offset, size in self.members:
             if suffix in ("", name):
@@ -50,41 +48,39 @@ def walk(
 ) -> Iterator[tuple[str, dict[str, T]]]:
     """The records of a tar in order, as key and suffix -> ``take(tar, member)``. Nothing is unpacked to disk.
 
-    Args:
-        file: the tar.
-        name: of the tar, for error messages.
-        mode: of ``tarfile``: ``r|`` reads everything once, ``r:`` skips contents by seeking.
-        take: what is wanted of a member.
-
-    Raises:
-        ShardError: if the tar is truncated or damaged, or has members that are no plain files.
+    With the mode ``r|`` everything is read once, with ``r:`` contents are skipped by seeking. Raises ShardError, which
+    gives the tar's ``name``, if the tar is truncated or damaged, or has members that are no plain files.
     """
-    key, members = "", dict[str, T]()
+
+    def key_of(member: tarfile.TarInfo) -> str:
+        if not member.isreg():
+            raise ShardError(f"{name}: {member.name!r} is not a plain file")
+        return member.name.partition(".")[0]
+
     try:
         with tarfile.open(fileobj=file, mode=mode) as tar:
-            for member in tar:
-                if not member.isreg():
-                    raise ShardError(f"{name}: {member.name!r} is not a plain file")
-                stem, _, suffix = member.name.partition(".")
-                if stem != key and members:
-                    yield key, members
-                    members = {}
-                key = stem
-                members[suffix] = take(tar, member)
+            for key, members in groupby(tar, key_of):
+                yield key, {member.name.partition(".")[2]: take(tar, member) for member in members}
     except (tarfile.TarError, EOFError) as error:
         raise ShardError(f"{name}: truncated or damaged tar: {error}; {REMEDY}") from None
-    if members:
-        yield key, members
 
 
 def index_of(location: str) -> tuple[Record, ...]:
-    """The records of a tar at a path or URL, in order. They are remembered until the file changes.
-
-    Raises:
-        ShardError: if the tar is truncated or damaged, or has members that are no plain files.
-    """
+    """The records of a tar at a path or URL, in order, remembered until the file changes. Raises as ``walk``."""
     folder, name = folder_and_name(location)
     return _index(location, 0 if folder.local is None else (folder.local / name).stat().st_mtime_ns)
+
+
+def fields_of(location: str, record: Record, file: IO[bytes]) -> dict[str, Any]:
+    """The ``.json`` of a record in an open tar; raises ShardError if this package did not write it."""
+    members = record.read(file, "json")
+    try:
+        fields = json.loads(members["json"])
+        if {"format", "category", "measures"} <= fields.keys():
+            return dict(fields)
+    except (KeyError, ValueError, AttributeError):
+        pass
+    raise ShardError(f"{location}: record {record.key} has no .json member written by this package")
 
 
 def sidecar_of(location: str) -> dict[str, Any]:

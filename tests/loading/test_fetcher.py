@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from torch_hdrpatches.loading.packing import pack, unpack
+from torch_hdrpatches.loading.fetcher import pack, unpack
 from torch_hdrpatches.sampling import Outcome
 from torch_hdrpatches.sampling.sweep import Reject
 
