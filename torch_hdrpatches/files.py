@@ -54,7 +54,5 @@ def rename(source: Path, target: Path) -> None:
 @cache
 def package_digest() -> str:
     """SHA-256 of all source files of this package, in hex: what caches depend on besides their inputs."""
-    digest = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(module.read_bytes())
-    return digest.hexdigest()
+    modules = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(module.read_bytes() for module in modules)).hexdigest()

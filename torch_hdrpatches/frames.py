@@ -11,12 +11,17 @@ Plane: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels, as samples and tallies record it."""
+    """A rectangle in pixels."""
 
     top: int
     left: int
     height: int
     width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns: ``plane[box.slices]``."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,14 @@ class Planes:
     y: Plane
     """uint8 or uint16 (>= height, >= width): luma code values, with the decoder's padding; G of a GBR frame."""
     cb: Plane
-    """Cb codes (>= height/sub_y, >= width/sub_x); B of a GBR frame."""
     cr: Plane
-    """Cr codes, as ``cb``; R of a GBR frame."""
+    """Cb and Cr codes (>= height/sub_y, >= width/sub_x); B and R of a GBR frame."""
     height: int
-    """Luma rows without padding."""
     width: int
-    """Luma columns without padding."""
+    """Luma rows and columns without padding."""
     sub_y: int
-    """1 or 2: luma rows per chroma row."""
     sub_x: int
-    """1 or 2: luma columns per chroma column."""
+    """1 or 2: luma rows per chroma row, and luma columns per chroma column."""
     bits: int
     """Bits per code value: 8, 10, 12, 16 (16 for P010, which stores 10 bits in the upper bits of 16)."""
 

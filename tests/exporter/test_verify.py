@@ -99,7 +99,7 @@ def test_damage_is_found_by_file_and_repaired(out, original, name, damage):
 def test_an_intact_export_has_no_problems_on_disk_or_in_a_store_with_any_executor(original):
     assert verify(original) == verify(str(original), executor=processes(2)) == []
     memory = Folder.of("memory://verified")
-    for name in Folder.of(original).all_files():
+    for name in Folder.of(original).names():
         with memory.whole_file(name) as file:
             file.write((original / name).read_bytes())
     assert verify(memory) == []

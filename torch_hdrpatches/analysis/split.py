@@ -12,7 +12,7 @@ from ..errors import RecipeError
 from ..recipe.recipe import Recipe, ResolvedRecipe
 from ..recipe.settings import Movie, ResolvedMovie
 from ..rng import uniform_at
-from ..storage.range_file import open_file
+from ..storage.remote import open_file
 from .movie_view import MovieView, open_view
 
 By = Literal["movie", "time"]

@@ -54,7 +54,7 @@ def verify(location: Location, *, executor: Executor[str, ShardCheck] = serial) 
         ShardError: if the folder is empty or does not exist.
     """
     folder = Folder.of(location)
-    files = folder.all_files()
+    files = folder.names()
     if not files:
         raise ShardError(f"{folder}: there is nothing here")
     manifest, problems = _manifest(folder)

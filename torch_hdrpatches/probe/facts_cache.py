@@ -11,8 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..files import package_digest, whole_file
-from ..storage.range_file import version_of
-from ..storage.remote import is_url
+from ..storage.remote import is_url, version_of
 from ..video.facts import Facts, facts_of
 from .movie_facts import probe
 

@@ -11,7 +11,7 @@ from ..color.curves import ToneSettings, peak_nits
 from ..color.grader import Grader
 from ..color.names import HDR_TRANSFERS
 from ..errors import UnsupportedMovieError, WindowError
-from ..frames import Box, Plane, Planes, Window
+from ..frames import Box, Plane, Window
 from ..recipe.recipe import Recipe
 from ..recipe.settings import Format
 from ..rng import rng_at, uniform_at
@@ -26,10 +26,7 @@ BOXES_PER_WINDOW = 4
 
 
 class Cutter:
-    """Cuts samples out of the windows of one movie. Holds all that is decided once per movie, and no decoder.
-
-    Raises UnsupportedMovieError for an SDR movie if HDR signal is wanted.
-    """
+    """Everything that is decided once per movie. Raises UnsupportedMovieError for an SDR movie if HDR is wanted."""
 
     def __init__(self, recipe: Recipe, facts: Facts, options: SampleOptions) -> None:
         self.recipe = recipe
@@ -74,11 +71,10 @@ class Cutter:
         Raises WindowError ``no_format_fits``, or ``not_accepted_...`` if every box that was tried is refused.
         """
         name, spec = self._format(address, category, crop)
-        movie, epoch, slot, attempt = address
-        key = f"{movie}-{category}-{epoch}-{slot:06d}" + (f"-{crop}" if crop else "")
+        key = f"{address.movie}-{category}-{address.epoch}-{address.slot:06d}" + (f"-{crop}" if crop else "")
         refusal = ""
         for number in range(BOXES_PER_WINDOW):
-            where = (self.recipe.seed, movie, epoch, slot, attempt, category, crop, number)
+            where = (self.recipe.seed, *address, category, crop, number)
             box = self._box(window, spec, where)
             tensors, measures = self._cut(window, box, spec.scale, where)
             fields: dict[str, Any] = {
@@ -87,13 +83,10 @@ class Cutter:
                 **tensors,
                 "category": category,
                 "format": name,
-                "movie": movie,
+                **address._asdict(),
                 "seconds": window.seconds,
                 "frame_pts": window.pts,
                 "crop": tuple(box),
-                "slot": slot,
-                "epoch": epoch,
-                "attempt": attempt,
                 "scene_change": scene_change,
                 "measures": measures,
                 "tonemap": self.tonemap,
@@ -126,11 +119,10 @@ class Cutter:
     def _box(self, window: Window, spec: Format, where: tuple[str | int, ...]) -> Box:
         rng = rng_at("crop", *where)
         boxes = [random_box(rng, self.geometry.active, *spec.gt) for _ in range(self.recipe.crop.candidates)]
-        return boxes[0] if len(boxes) == 1 else max(boxes, key=lambda box: self._detail(window.centre, box))
-
-    def _detail(self, frame: Planes, box: Box) -> float:
-        top, left, height, width = self.geometry.decoded_box(box)
-        return sharpness(self.grey[frame.y[top : top + height, left : left + width]])
+        if len(boxes) == 1:
+            return boxes[0]
+        luma = window.centre.y
+        return max(boxes, key=lambda box: sharpness(self.grey[luma[self.geometry.decoded_box(box).slices]]))
 
     def _cut(
         self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..recipe.recipe import Recipe
-from ..storage.range_file import open_file, version_of
-from ..storage.remote import is_url
+from ..storage.remote import is_url, open_file, version_of
 from .sample import SampleOptions, name_of
 
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
-    """All settings, options and movie files that samples depend on. The files' paths are left out."""
+    """All settings, options and movie files that samples depend on, without the files' paths."""
     fields: dict[str, Any] = {
         name: value if isinstance(value, str) else name_of(value) for name, value in options.items()
     }

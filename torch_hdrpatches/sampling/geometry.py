@@ -31,8 +31,7 @@ class Geometry:
     @classmethod
     def of(cls, facts: Facts, sampling: Sampling) -> Geometry:
         """The geometry of a movie under a recipe."""
-        decoded = (facts.height, facts.width)
-        working = decoded
+        working = decoded = (facts.height, facts.width)
         if sampling.frame_size != "native":
             long, short = max(sampling.frame_size), min(sampling.frame_size)
             # Portrait frames are fitted into the size turned upright, so that movies from phones keep their resolution.
@@ -48,14 +47,11 @@ class Geometry:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """Height, width of a whole frame at the working size, upright."""
+        """Height, width at the working size, after rotation."""
         return self.working[::-1] if self.rotation % 180 else self.working
 
     def region(self, frames: Sequence[Planes], box: Box, tags: ColorTags) -> tuple[Sequence[Planes], Box]:
-        """The frames to convert, not yet upright, and where ``box`` lies in them.
-
-        Where the working size differs from the decoded size, frames are scaled inside the box only, on access.
-        """
+        """The frames to convert, not yet upright, and where ``box`` lies in them. Only the box itself is scaled."""
         lying = self._lying(box)
         if not self.is_scaled:
             return frames, lying
@@ -90,13 +86,9 @@ class _Scaled(Sequence[Planes]):
 
 def turn(box: Box, height: int, width: int, clockwise: int) -> Box:
     """Where ``box`` of a height x width frame lies after the frame is rotated by 0, 90, 180 or 270 degrees."""
-    top, left, rows, columns = box
-    if clockwise == 90:
-        return Box(left, height - top - rows, columns, rows)
-    if clockwise == 180:
-        return Box(height - top - rows, width - left - columns, rows, columns)
-    if clockwise == 270:
-        return Box(width - left - columns, top, columns, rows)
+    for _ in range(clockwise // 90):
+        box = Box(box.left, height - box.top - box.height, box.width, box.height)
+        height, width = width, height
     return box
 
 

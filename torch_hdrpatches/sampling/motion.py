@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -83,13 +84,9 @@ def _doubled(cells: Cells) -> Cells:
     return fine
 
 
-def _nearest_first(reach: int) -> Cells:
-    span = range(-reach, reach + 1)
-    places = [(max(abs(y), abs(x)), y, x) for y in span for x in span]
-    return np.array([place[1:] for place in sorted(places)], np.int32)
-
-
-_NEAR = _nearest_first(REACH)
+_OFFSETS = product(range(-REACH, REACH + 1), repeat=2)
+_NEAR = np.array(sorted(_OFFSETS, key=lambda offset: max(map(abs, offset))), np.int32)
+"""(offsets, 2): rows and columns, in pairs of cells, nearest first."""
 
 
 # Integers only: the same on every machine, in whatever order the compiler vectorises the sums.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -22,11 +21,10 @@ SLOTS_PER_RUN = 8
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One planned timestamp of a movie."""
+    """One planned timestamp of a movie; ``index`` is 0 to ``movie.slots - 1``, in time order."""
 
     movie: ResolvedMovie
     index: int
-    """0 .. movie.slots - 1, in time order."""
 
     def seconds(self, seed: int, epoch: int, jitter: float, duration: float) -> float:
         """The slot's second in a movie of ``duration`` seconds; jitter (0 to 1) moves it within its own slot only.
@@ -67,9 +65,9 @@ class Run:
         return self.movie.name
 
     @property
-    def slots(self) -> Iterator[Slot]:
+    def slots(self) -> list[Slot]:
         """The slots in time order."""
-        return (Slot(self.movie, index) for index in range(self.first, self.stop))
+        return [Slot(self.movie, index) for index in range(self.first, self.stop)]
 
 
 class Plan:
@@ -77,18 +75,14 @@ class Plan:
 
     def __init__(self, recipe: ResolvedRecipe) -> None:
         self.recipe = recipe
-
-    @cached_property
-    def runs(self) -> tuple[Run, ...]:
-        """All runs, movie by movie in recipe order, in time order within a movie."""
-        return tuple(
+        self.runs = tuple(
             Run(movie, first, min(first + SLOTS_PER_RUN, movie.slots))
-            for movie in self.recipe.movies
+            for movie in recipe.movies
             for first in range(0, movie.slots, SLOTS_PER_RUN)
         )
+        """Movie by movie in recipe order, in time order within a movie."""
 
     def __len__(self) -> int:
-        """Runs per epoch."""
         return len(self.runs)
 
     def order(self, epoch: int) -> Order:
@@ -97,8 +91,7 @@ class Plan:
 
     def run_at(self, epoch: int, position: int) -> Run:
         """The run at a position of an epoch."""
-        index: int = self.order(epoch)[position]
-        return self.runs[index]
+        return self.runs[int(self.order(epoch)[position])]
 
     def run_of(self, movie: str, slot: int) -> Run:
         """The run that holds a slot of a movie. Raises LookupError if there is none."""
@@ -109,9 +102,9 @@ class Plan:
 
     def samples(self, epoch: int, positions: range) -> int:
         """The number of samples of the runs at these positions if nothing is rejected."""
-        seed = self.recipe.seed
         slots = (slot for position in positions for slot in self.run_at(epoch, position).slots)
-        return sum(len(slot.categories(seed, epoch)) for slot in slots) * self.recipe.sampling.crops_per_category
+        categories = sum(len(slot.categories(self.recipe.seed, epoch)) for slot in slots)
+        return categories * self.recipe.sampling.crops_per_category
 
 
 @lru_cache(maxsize=4)

@@ -13,25 +13,20 @@ from ..color.curves import UserCurve
 from ..transforms.degrade import BI, Degrade
 from .measures import Measures
 
-Output: TypeAlias = Literal["sdr", "hdr", "both"]
-GroundTruth: TypeAlias = Literal["centre", "sequence"]
-
 
 class Sample(TypedDict):
     """A training pair and its origin. The keys, types and values are the same live and read back from a shard."""
 
     key: str
-    """Unique: ``[a-z0-9_-]+``, no dot, at most 100 bytes."""
+    """Unique: ``[a-z0-9_-]+``, no dot, at most 100 bytes. ``__key__`` is the same, for WebDataset."""
     __key__: str
-    """The same, under WebDataset's name."""
     gt: Tensor
     """uint8 (3, H, W) RGB, the centre frame, or (T, 3, H, W) with ``gt="sequence"``; uint16 signal for HDR."""
     lq: Tensor
     """(T, 3, H/scale, W/scale) RGB, of the same type."""
     gt_hdr: NotRequired[Tensor]
-    """uint16 PQ or HLG signal beside an SDR ``gt``, with ``output="both"``."""
+    """uint16 PQ or HLG signal beside an SDR ``gt``; this and ``lq_hdr`` come with ``output="both"`` only."""
     lq_hdr: NotRequired[Tensor]
-    """uint16 PQ or HLG signal beside an SDR ``lq``, with ``output="both"``."""
     category: str
     format: str
     movie: str
@@ -56,35 +51,25 @@ class Sample(TypedDict):
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
 """``transform(sample, rng) -> sample``, with a generator that is seeded by the sample's address."""
 
-Accept: TypeAlias = Callable[[Sample], bool]
-"""``accept(sample) -> bool``: whether to keep a patch."""
-
 
 class SampleOptions(TypedDict, total=False):
     """How samples are made from a window: what a caller chooses besides the recipe. All are optional."""
 
-    output: Output
+    output: Literal["sdr", "hdr", "both"]
     """``"sdr"`` (default): tone-mapped uint8; ``"hdr"``: uint16 signal; ``"both"``: SDR and HDR keys."""
-    gt: GroundTruth
+    gt: Literal["centre", "sequence"]
     """The ``"centre"`` frame (default), or the whole ``"sequence"``."""
     degrade: Degrade | None
     """Makes ``lq`` from the ground-truth frames; by default bicubic with antialiasing (``BI()``)."""
     transform: Transform | None
-    """Applied to each sample last."""
+    """``transform(sample, rng) -> sample``, applied to each sample last."""
     curve: UserCurve | None
     """A tone curve ``f(light, peak) -> light`` in place of the recipe's; see ``UserCurve``."""
-    accept: Accept | None
+    accept: Callable[[Sample], bool] | None
     """Whether to keep a patch; a refused one is drawn again elsewhere in its window, up to three times."""
 
 
-DEFAULTS: SampleOptions = {
-    "output": "sdr",
-    "gt": "centre",
-    "degrade": BI(),
-    "transform": None,
-    "curve": None,
-    "accept": None,
-}
+DEFAULTS = SampleOptions(output="sdr", gt="centre", degrade=BI(), transform=None, curve=None, accept=None)
 
 
 def with_defaults(options: SampleOptions) -> SampleOptions:

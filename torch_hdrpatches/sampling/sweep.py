@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import NamedTuple
 
 from ..errors import MovieError, WindowError
@@ -20,10 +21,9 @@ SAME_GOP = "same_gop"
 
 
 class Reject(NamedTuple):
-    """A window that was refused."""
+    """A refused window, and the second around which it was asked for."""
 
     seconds: float
-    """The moment around which the window was asked for."""
     reason: str
     """One word, e.g. ``cut``. With ``same_gop`` no window was decoded."""
 
@@ -105,7 +105,7 @@ class Sweep:
         if sampling.align == "none" or attempt.rejects:
             return attempt.seconds
         taken = None
-        if attempt.index:
+        if attempt.index:  # first, because a file is read forwards
             neighbour = replace(attempt.slot, index=attempt.index - 1)
             taken = self.movie.snap_to_keyframe(self._seconds(neighbour), sampling.frames)
         moment = self.movie.snap_to_keyframe(attempt.seconds, sampling.frames)
@@ -124,21 +124,13 @@ class Sweep:
 
     def _sampled(self, attempt: _Attempt, window: Window, score: float) -> Outcome:
         address = SampleAddress(attempt.slot.movie.name, self.epoch, attempt.index, len(attempt.rejects))
+        drawn = attempt.slot.categories(self.recipe.seed, self.epoch)
+        wanted = [category for category in drawn if self.categories is None or category in self.categories]
         samples, refused = [], []
-        for category in attempt.slot.categories(self.recipe.seed, self.epoch):
-            if self.categories is not None and category not in self.categories:
-                continue
-            for crop in range(self.recipe.sampling.crops_per_category):
-                try:
-                    samples.append(self.cutter.sample(window, address, category, crop, score))
-                except WindowError as error:
-                    refused.append((category, error.reason))
-        return Outcome(
-            address.movie,
-            self.epoch,
-            address.slot,
-            samples=tuple(samples),
-            rejects=attempt.rejects,
-            refused=tuple(refused),
-            windows=address.attempt + 1,
-        )
+        for category, crop in product(wanted, range(self.recipe.sampling.crops_per_category)):
+            try:
+                samples.append(self.cutter.sample(window, address, category, crop, score))
+            except WindowError as error:
+                refused.append((category, error.reason))
+        movie, epoch, slot, attempts = address
+        return Outcome(movie, epoch, slot, tuple(samples), attempt.rejects, tuple(refused), windows=attempts + 1)

@@ -32,8 +32,7 @@ class Tally:
         self.slots += 1
         self.windows += outcome.windows
         self.samples.update((sample["category"], sample["format"], sample["movie"]) for sample in outcome.samples)
-        refusals = (*outcome.rejects, *outcome.refused)
-        self.rejects.update((outcome.movie, reason) for _, reason in refusals)
+        self.rejects.update((outcome.movie, reason) for _, reason in (*outcome.rejects, *outcome.refused))
 
     def __iadd__(self, other: Tally) -> Self:
         self.slots += other.slots
@@ -99,13 +98,9 @@ class Tally:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
         """The tally that ``to_json`` wrote."""
-        return cls(
-            fields["slots"],
-            fields["windows"],
-            Counter({(category, name, movie): count for category, name, movie, count in fields["samples"]}),
-            Counter({(movie, reason): count for movie, reason, count in fields["rejects"]}),
-            dict(fields["failures"]),
-        )
+        samples = Counter({tuple(names): count for *names, count in fields["samples"]})
+        rejects = Counter({tuple(names): count for *names, count in fields["rejects"]})
+        return cls(fields["slots"], fields["windows"], samples, rejects, dict(fields["failures"]))
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Self:

@@ -52,12 +52,7 @@ class Folder:
 
     @staticmethod
     def of(location: Location) -> Folder:
-        """The folder at a path or URL, which need not exist.
-
-        Raises:
-            MissingExtraError: if a package for this protocol is not installed.
-            StorageError: if there is no such protocol.
-        """
+        """The folder at a path or URL, which need not exist. Raises the errors of ``file_system``."""
         if isinstance(location, Folder):
             return location
         text = os.fspath(location)
@@ -70,29 +65,24 @@ class Folder:
 
     @property
     def local(self) -> Path | None:
-        """Its path on this machine's disks; None if it is reached through fsspec."""
+        """Its path on a disk; None if it is reached through fsspec."""
         return None
 
     def location(self, name: str = "") -> str:
         """The path or URL of a file, or of the folder."""
         return f"{self.url}/{name}" if name else self.url
 
-    def names(self, pattern: str) -> list[str]:
-        """The files whose names match a pattern, sorted; a wildcard does not match ``/``."""
-        found = map(PurePosixPath, self._below(re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]))
+    def names(self, pattern: str = "") -> list[str]:
+        """The files whose names match a pattern, sorted, or all; a wildcard does not match ``/``."""
+        prefix = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
         depth = pattern.count("/") + 1
-        return [str(name) for name in found if len(name.parts) == depth and name.match(pattern)]
 
-    def all_files(self) -> list[str]:
-        """The files in this folder and in all folders below it, sorted."""
-        return self._below("")
-
-    def _below(self, prefix: str) -> list[str]:
-        def find(system: Any, root: str) -> list[str]:
+        def find(system: Any, root: str) -> list[PurePosixPath]:
             found = system.find(f"{root.rstrip('/')}/{prefix}".rstrip("/"))
-            return sorted(str(PurePosixPath(path).relative_to(root)) for path in found)
+            return [PurePosixPath(path).relative_to(root) for path in found]
 
-        return with_retries(self.url, find)
+        found = with_retries(self.url, find)
+        return sorted(str(name) for name in found if not pattern or (len(name.parts) == depth and name.match(pattern)))
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name."""
@@ -120,10 +110,7 @@ class Folder:
             with_retries(self.location(name), lambda system, path: system.put_file(str(local), path))
 
     def move(self, source: str, target: str) -> None:
-        """Rename a file, replacing ``target``; the new name survives a crash once this returns.
-
-        In an object store this is a copy, so that a crash may leave both.
-        """
+        """Rename a file, replacing ``target``. A crash may leave both in an object store, as this is a copy there."""
         _, to = file_system(self.location(target))
         with_retries(self.location(source), lambda system, path: system.cp_file(path, to))
         self.remove(source)
@@ -170,12 +157,9 @@ class _LocalFolder(Folder):
     def location(self, name: str = "") -> str:
         return str(self.local / name)
 
-    def names(self, pattern: str) -> list[str]:
-        found = (path for path in self.local.glob(pattern) if path.is_file())
+    def names(self, pattern: str = "") -> list[str]:
+        found = (path for path in self.local.glob(pattern or "**/*") if path.is_file())
         return sorted(path.relative_to(self.local).as_posix() for path in found)
-
-    def all_files(self) -> list[str]:
-        return self.names("**/*")
 
     def exists(self, name: str) -> bool:
         return (self.local / name).is_file()

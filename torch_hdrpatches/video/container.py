@@ -16,8 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from ..errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
-from ..storage.range_file import RangeFile
-from ..storage.remote import is_url
+from ..storage.remote import RangeFile, is_url
 
 FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
 """Demuxers that read a single file; playlists, image sequences and network formats could open other files."""
