@@ -24,7 +24,7 @@ class HDRPatchDataset(EpochDataset):
     Args:
         recipe: a path, a mapping or a ``Recipe``.
         epoch: jitter and crops differ by epoch; see ``set_epoch``.
-        rank, world_size: of this process; taken from the environment or the process group if None.
+        rank, world_size: this process's rank and the number of ranks; by default from the environment or process group.
         **options: see ``SampleOptions``.
 
     Raises:

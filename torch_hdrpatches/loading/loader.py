@@ -29,7 +29,7 @@ class PatchLoader:
         dataset: an ``HDRPatchDataset``, or the dataset that ``read_shards`` returns.
         batch_size: samples per batch.
         num_workers: processes that make samples; with 0 this process makes them.
-        rank, world_size: of this process; taken from the environment or the process group if None.
+        rank, world_size: this process's rank and the number of ranks; by default from the environment or process group.
         shuffle_runs: number of neighbouring runs whose samples are mixed.
         by_category: whether a batch holds samples of one category only.
         drop_last: leave out the batches that are not full at the end of the epoch.

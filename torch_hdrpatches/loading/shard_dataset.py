@@ -90,9 +90,7 @@ class ShardDataset(EpochDataset):
         with folder.open(name) as file:
             for number in numbers:
                 if number >= len(index):
-                    raise ShardError(
-                        f"{path}: has {len(index)} records, its sidecar lists more; run `hdrpatches verify`"
-                    )
+                    raise ShardError(f"{path}: has {len(index)} records, its sidecar lists more; {REMEDY}")
                 record = index[number]
                 sample = sample_of(record.key, record.read(file))
                 if self._transform:
@@ -148,7 +146,7 @@ def read_shards(
         transform: ``transform(sample, rng) -> sample``, with a generator that depends on seed, epoch and key.
         seed: of the order; None keeps the stored order in every epoch.
         epoch: of the order and of ``transform``; see ``set_epoch``.
-        rank, world_size: of this process; taken from the environment or the process group if None.
+        rank, world_size: this process's rank and the number of ranks; by default from the environment or process group.
 
     Raises:
         ShardError: if there are no shards, or a shard is damaged.

@@ -87,8 +87,8 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
         for path in paths:
             if path.is_file() and path.resolve() not in seen:
                 seen.add(path.resolve())
-                below = path.relative_to(place).parts if place.is_dir() else ()
-                name = below[0] if len(below) > 1 else place.resolve().name if below else "all"
+                folders = (*path.relative_to(place).parts[:-1], place.resolve().name)
+                name = "all" if path == place else folders[0]
                 yield str(path), re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:24] or "all"
 
 
