@@ -17,8 +17,7 @@ from PIL import Image
 from torch_hdrpatches import export, read_shards
 from torch_hdrpatches.analysis import contact_sheet, html_report
 from torch_hdrpatches.analysis.contact_sheet import BOX
-from torch_hdrpatches.analysis.report_data import lights, most_telling, refused_windows
-from torch_hdrpatches.analysis.selection import select
+from torch_hdrpatches.analysis.report_data import lights, most_telling, refused_windows, select
 from torch_hdrpatches.errors import NoSamplesError
 from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.shards.browse import exported_metadata, exported_samples

@@ -4,10 +4,9 @@
 ``bench``         speed of this machine: workers, decoding, shard codecs
 ``split``         training and validation recipes without a shared shot, and their audit
 ``reproduce``     exported samples made again and compared
-``selection``     samples of a recipe or export to look at, and their source frames
-``movie_view``    one open movie: frames, cuts, brightness
+``movie_view``    movies of a recipe, probed and opened
+``report_data``   samples of a recipe or export to look at, source frames, refused windows, brightness
 ``contact_sheet`` a PNG with one sample per row
-``report_data``   refused windows and brightness for the report
 ``html_report``   the report as one self-contained page
 ``charts``        the report's charts as SVG
 """

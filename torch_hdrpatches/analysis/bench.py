@@ -15,7 +15,6 @@ from ..errors import MissingExtraError, NoSamplesError
 from ..loading.dataset import HDRPatchDataset
 from ..probe.movie_facts import open_movie
 from ..recipe.recipe import Recipe
-from ..sampling.plan import Run
 from ..sampling.sample import Sample
 from ..sampling.stream import PatchStream
 from ..shards.codecs import CODECS, decode_image
@@ -31,12 +30,11 @@ REPEATS = 5
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The rate of a plain ``DataLoader``."""
+    """The rate of a plain ``DataLoader``, and the number of samples that were measured."""
 
     workers: int
     samples_per_second: float
     samples: int
-    """Number of samples that were measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,6 @@ class Bench:
     live_ms: float
     """Per timestamp in one process: everything that makes samples."""
     decoder_threads: int
-    """Threads of the decoder in that process."""
     timestamps: int
     rates: tuple[Rate, ...]
     codecs: tuple[CodecCost, ...]
@@ -108,22 +105,17 @@ def _stages(stream: PatchStream, seconds: float) -> tuple[float, float, int, Sam
         run, began = stream.plan.run_at(0, position), time.perf_counter()
         found = [outcome.samples[0] for outcome in stream.run(0, run) if outcome.samples]
         live += time.perf_counter() - began
-        decoding += _decoding(stream, run, [sample["seconds"] for sample in found])
+        facts, began = stream.facts(run.name), time.perf_counter()
+        with open_movie(run.movie.path, assume=run.movie.assume, facts=facts, threads=decoder_threads()) as movie:
+            for sample in found:
+                movie.window(sample["seconds"], stream.recipe.sampling.frames)
+        decoding += time.perf_counter() - began
         samples += found
         if live + decoding > seconds:
             break
     if not samples:
         raise NoSamplesError(f"no samples in {seconds:g} seconds; `hdrpatches plan` shows why")
     return 1000 * decoding / len(samples), 1000 * live / len(samples), len(samples), samples[0]
-
-
-def _decoding(stream: PatchStream, run: Run, moments: list[float]) -> float:
-    facts, frames = stream.facts(run.name), stream.recipe.sampling.frames
-    began = time.perf_counter()
-    with open_movie(run.movie.path, assume=run.movie.assume, facts=facts, threads=decoder_threads()) as movie:
-        for moment in moments:
-            movie.window(moment, frames)
-    return time.perf_counter() - began
 
 
 def _rate(dataset: HDRPatchDataset, workers: int, seconds: float) -> Rate:

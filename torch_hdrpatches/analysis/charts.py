@@ -32,7 +32,7 @@ def scene_changes(
 ) -> str:
     """Histogram of the stability scores of accepted windows and, by reason, of refused ones, with the threshold."""
     figure, axes = _chart(5.6, 2.7)
-    values = [list(accepted), *(list(scores) for scores in refused.values())]
+    values = [list(accepted), *map(list, refused.values())]
     top = max([threshold * 1.2, *(score for scores in values for score in scores)])
     edges = [top * (number / 48) ** 2 for number in range(49)]
     colours = [BLUE, *(colour for colour, _ in zip(cycle(REFUSALS), refused, strict=False))]
@@ -68,10 +68,9 @@ def light(edges: Plane, pixels: Plane, sdr: Plane, peak: float) -> str:
 
 def crop_density(crops: Sequence[Box], height: int, width: int, active: Collection[Box]) -> str:
     """How many crops cover each part of a frame, and the borders of active pictures, dashed."""
-    rows, columns = 54, max(1, round(54 * width / height))
-    counts = np.zeros((rows, columns))
+    counts = np.zeros((54, max(1, round(54 * width / height))))
     for top, left, tall, wide in crops:
-        counts[_cells(top, tall, height, rows), _cells(left, wide, width, columns)] += 1
+        counts[_cells(top, tall, height, len(counts)), _cells(left, wide, width, counts.shape[1])] += 1
     figure, axes = _chart(5.2, 3.0)
     axes.grid(visible=False)
     shown = axes.imshow(100 * counts / max(1, len(crops)), extent=(0, width, height, 0), cmap="viridis", vmin=0)
@@ -103,14 +102,13 @@ def histogram(values: Sequence[float], label: str, bounds: tuple[float, float] |
 def formats(counts: Mapping[str, Mapping[str, int]], targets: Mapping[str, int | None]) -> str:
     """Samples of each category by format, with a mark at its target."""
     names = sorted({name for by_format in counts.values() for name in by_format})
-    colours = dict(zip(names, cycle(FORMATS), strict=False))
     figure, axes = _chart(5.6, 0.9 + 0.38 * len(counts))
-    for row, (category, by_format) in enumerate(counts.items()):
-        left = 0
-        for name, colour in colours.items():
-            count = by_format.get(name, 0)
-            axes.barh(row, count, left=left, color=colour, height=0.62, label=None if row else name)
-            left += count
+    left = np.zeros(len(counts))
+    for name, colour in zip(names, cycle(FORMATS), strict=False):
+        widths = [by_format.get(name, 0) for by_format in counts.values()]
+        axes.barh(range(len(counts)), widths, left=left, color=colour, height=0.62, label=name)
+        left += widths
+    for row, category in enumerate(counts):
         if target := targets.get(category):
             axes.plot([target, target], [row - 0.42, row + 0.42], color=INK, linewidth=2)
     axes.set(yticks=range(len(counts)), yticklabels=list(counts), xlabel="samples (line: target)")
@@ -150,11 +148,10 @@ def _chart(width: float, height: float) -> tuple[Figure, Axes]:
 def _style(axes: Axes) -> None:
     axes.set_facecolor("none")
     axes.tick_params(colors=INK, labelsize=10)
-    for name, spine in axes.spines.items():
-        spine.set_visible(name == "bottom")
-        spine.set_color(INK)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=INK, fontsize=11)
+    axes.spines[:].set_visible(False)
+    axes.spines.bottom.set(visible=True, color=INK)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set(color=INK, fontsize=11)
 
 
 def _svg(figure: Figure) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..frames import Plane
 from ..sampling.sample import Sample
-from .selection import select, source_frames
+from .report_data import select, source_frames
 
 HEIGHT = 198
 """Height of a source frame in pixels; ``lq`` frames stand in two lines of half of it."""

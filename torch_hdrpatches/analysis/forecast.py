@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations, islice
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 from ..recipe.recipe import ResolvedRecipe
 from ..recipe.settings import ResolvedMovie
 from ..sampling.geometry import Geometry
-from ..sampling.plan import SLOTS_PER_RUN, Run, Slot
+from ..sampling.plan import SLOTS_PER_RUN, Slot
 from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
+from ..sampling.tally import Tally
 from ..shards.record import members_of
 from ..storage.remote import is_url
 from ..video.facts import Facts
@@ -38,15 +39,15 @@ class CategoryForecast:
 
     name: str
     samples: int
-    """Expected in all; at most the target."""
+    """In all; at most the target."""
     target: int | None
     per_epoch: float
-    """Expected from one pass over all slots."""
+    """Samples."""
     epochs: float
     """Passes until the target is met: one without a target, infinite if it cannot be met."""
     bytes: int
     formats: dict[str, int]
-    """Format to expected samples."""
+    """Format to samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,8 @@ class Forecast:
     movies: int
     """Movies that can be used."""
     slots: int
-    """Slots of the usable movies in one epoch."""
+    """Slots of these movies in one epoch."""
     shards: int
-    """Shards of all categories together."""
     categories: tuple[CategoryForecast, ...]
     seconds: float
     """For one process on this machine."""
@@ -91,8 +91,7 @@ def forecast(stream: PatchStream, *, seconds: float = 4.0) -> Forecast:
     """
     recipe = stream.recipe
     facts, failures = probe_all(stream)
-    order = (stream.plan.run_at(0, position) for position in range(len(stream.plan)))  # random
-    measured = _measure(stream, [run for run in order if run.name in facts], seconds)
+    measured = _measure(stream, facts, seconds)
     usable = [movie for movie in recipe.movies if movie.name in facts]
     slots = sum(movie.slots for movie in usable)
     planned = _planned(recipe, usable, facts)
@@ -106,8 +105,8 @@ def forecast(stream: PatchStream, *, seconds: float = 4.0) -> Forecast:
         categories=categories,
         seconds=epochs * slots * measured.seconds_per_slot,
         measured=len(measured.first) + len(measured.next),
-        rejects=dict(sorted(measured.rejects.items())),
-        problems=(*_problems(recipe, facts), *_problems_of_categories(recipe, categories)),
+        rejects=measured.tally.reasons(),
+        problems=tuple(_problems(recipe, facts, categories)),
         failures=failures,
     )
 
@@ -122,19 +121,17 @@ class _Measured:
     """Seconds for each later slot."""
     planned: Counter[str] = field(default_factory=Counter)
     """Category to samples, had nothing been refused."""
-    given: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(category, format) to samples."""
-    bytes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    rejects: Counter[str] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
+    sizes: defaultdict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+    """(category, format) to the bytes of each record."""
 
     def add(self, outcome: Outcome, codec: str) -> None:
         """Count a slot, encoded as an export encodes it."""
-        self.rejects.update(reason for _, reason in (*outcome.rejects, *outcome.refused))
+        self.tally.add(outcome)
         for sample in outcome.samples:
-            kind = sample["category"], sample["format"]
             members = members_of(sample, codec).values()
-            self.given[kind] += 1
-            self.bytes[kind] += sum(TAR_BLOCK * (1 - (-len(data) // TAR_BLOCK)) for data in members)
+            size = sum(TAR_BLOCK * (1 - (-len(data) // TAR_BLOCK)) for data in members)
+            self.sizes[sample["category"], sample["format"]].append(size)
 
     @property
     def seconds_per_slot(self) -> float:
@@ -144,20 +141,23 @@ class _Measured:
 
     def survival(self, category: str) -> float:
         """Share of a category's planned samples that were given; 1 if none was planned."""
-        given = sum(count for (name, _), count in self.given.items() if name == category)
-        return given / self.planned[category] if self.planned[category] else 1.0
+        given, planned = self.tally.by("category").get(category, 0), self.planned[category]
+        return given / planned if planned else 1.0
 
-    def record_bytes(self, category: str, format: str, pixels: Callable[[str], int]) -> float:
+    def record_bytes(self, category: str, format: str, pixels: Mapping[str, int]) -> float:
         """Bytes per record: measured for this category and format, else for this format, else scaled by pixels."""
-        for similar in ([(category, format)], [kind for kind in self.given if kind[1] == format]):
-            if count := sum(self.given[kind] for kind in similar):
-                return sum(self.bytes[kind] for kind in similar) / count
-        known = sum(count * pixels(name) for (_, name), count in self.given.items())
-        return self.bytes.total() / known * pixels(format) if known else 0.0
+        same_format = [size for (_, name), sizes in self.sizes.items() if name == format for size in sizes]
+        if similar := self.sizes.get((category, format)) or same_format:
+            return sum(similar) / len(similar)
+        known = sum(len(sizes) * pixels[name] for (_, name), sizes in self.sizes.items())
+        return sum(map(sum, self.sizes.values())) / known * pixels[format] if known else 0.0
 
 
-def _measure(stream: PatchStream, runs: Sequence[Run], seconds: float) -> _Measured:
+def _measure(stream: PatchStream, usable: Collection[str], seconds: float) -> _Measured:
+    """Sample and encode in runs of the usable movies, in their random order, for about ``seconds``."""
     measured, recipe = _Measured(), stream.recipe
+    order = (stream.plan.run_at(0, position) for position in range(len(stream.plan)))
+    runs = [run for run in order if run.name in usable]
     for _ in runs[:1]:  # compile and load before the clock starts
         next(stream.run(0, runs[0]))
     slots, until = SLOTS_MEASURED if len(runs) > FEW_RUNS else SLOTS_PER_RUN, time.monotonic() + seconds
@@ -178,7 +178,7 @@ def _planned(
     recipe: ResolvedRecipe, movies: Sequence[ResolvedMovie], facts: Mapping[str, Facts]
 ) -> dict[tuple[str, str], float]:
     """(category, format) to the samples of an epoch, if nothing is refused."""
-    planned: dict[tuple[str, str], float] = {}
+    planned = defaultdict[tuple[str, str], float](float)
     are_drawn = sum(movie.slots for movie in movies) <= FEW_SLOTS
     for movie in movies:
         counts: Mapping[str, float] = {name: share * movie.slots for name, share in movie.categories.items()}
@@ -190,23 +190,19 @@ def _planned(
             weights = recipe.fitting_formats(category, area)
             for name, weight in weights.items():
                 share = weight / sum(weights.values()) * recipe.sampling.crops_per_category
-                planned[category, name] = planned.get((category, name), 0) + count * share
+                planned[category, name] += count * share
     return planned
 
 
 def _category(
     recipe: ResolvedRecipe, name: str, planned: Mapping[tuple[str, str], float], measured: _Measured
 ) -> CategoryForecast:
-    target, formats = recipe.categories[name].target, recipe.all_formats
+    target, pixels = recipe.categories[name].target, {fmt: math.prod(f.gt) for fmt, f in recipe.all_formats.items()}
     mix = {fmt: count for (category, fmt), count in planned.items() if category == name}
     per_epoch = sum(mix.values()) * measured.survival(name)
     epochs = (target / per_epoch if per_epoch else math.inf) if target else float(per_epoch > 0)
     samples = 0 if math.isinf(epochs) else round(per_epoch * epochs)
     parts = {fmt: count / sum(mix.values()) * samples for fmt, count in mix.items()}
-
-    def pixels(fmt: str) -> int:
-        return math.prod(formats[fmt].gt)
-
     return CategoryForecast(
         name=name,
         samples=samples,
@@ -218,21 +214,10 @@ def _category(
     )
 
 
-def _problems_of_categories(recipe: ResolvedRecipe, categories: Sequence[CategoryForecast]) -> Iterator[str]:
-    again = "other moments" if recipe.sampling.jitter else "the same moments again, since jitter is 0"
-    for category in categories:
-        if not category.per_epoch:
-            consequence = "its target cannot be met" if category.target else "it stays empty"
-            yield f"{category.name}: no movie gives it; {consequence}"
-        elif category.epochs > 1:
-            yield (
-                f"{category.name}: {category.target} samples need {category.epochs:.1f} epochs of about "
-                f"{category.per_epoch:.0f}: other crops, and {again}; more movies or timestamps would give more"
-            )
-
-
-def _problems(recipe: ResolvedRecipe, facts: Mapping[str, Facts]) -> Iterator[str]:
-    """Sentences about the movies whose facts are given, by name."""
+def _problems(
+    recipe: ResolvedRecipe, facts: Mapping[str, Facts], categories: Sequence[CategoryForecast]
+) -> Iterator[str]:
+    """Sentences about the movies whose facts are given, by name, and about the categories."""
     sampling, movies = recipe.sampling, [movie for movie in recipe.movies if movie.name in facts]
     if sampling.stability == "steps" and "max_scene_change" in sampling.model_fields_set:
         yield 'max_scene_change has no effect unless stability = "first_to_last"'
@@ -254,6 +239,16 @@ def _problems(recipe: ResolvedRecipe, facts: Mapping[str, Facts]) -> Iterator[st
     for movie, other in combinations(movies, 2):
         if _look_the_same(movie, other, facts):
             yield f"{movie.name} and {other.name} seem to be the same movie; their samples would be duplicates"
+    again = "other moments" if sampling.jitter else "the same moments again, since jitter is 0"
+    for given in categories:
+        if not given.per_epoch:
+            consequence = "its target cannot be met" if given.target else "it stays empty"
+            yield f"{given.name}: no movie gives it; {consequence}"
+        elif given.epochs > 1:
+            yield (
+                f"{given.name}: {given.target} samples need {given.epochs:.1f} epochs of about "
+                f"{given.per_epoch:.0f}: other crops, and {again}; more movies or timestamps would give more"
+            )
 
 
 def _look_the_same(movie: ResolvedMovie, other: ResolvedMovie, facts: Mapping[str, Facts]) -> bool:

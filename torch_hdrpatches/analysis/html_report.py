@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,8 +21,7 @@ from ..sampling.geometry import Geometry
 from ..sampling.sample import Sample
 from . import charts
 from .contact_sheet import as_image, boxed
-from .report_data import NITS, Refused, lights, most_telling, refused_windows
-from .selection import Selection, select, source_frames
+from .report_data import NITS, Refused, Selection, lights, most_telling, refused_windows, select, source_frames
 
 RECORDS = 20_000
 """Records of an export whose metadata are read, at most."""
@@ -43,14 +42,6 @@ MEASURES = {
 }
 
 
-class Inlined(NamedTuple):
-    """An image inside the page."""
-
-    uri: str
-    size: tuple[int, int]
-    """Width, height."""
-
-
 def html_report(source: str | Path, path: str | Path, rows: int = 48) -> Path:
     """Write the report.
 
@@ -64,14 +55,13 @@ def html_report(source: str | Path, path: str | Path, rows: int = 48) -> Path:
         MissingExtraError: without the extra ``report``.
     """
     try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+        from jinja2 import Environment, StrictUndefined
     except ImportError:
         raise MissingExtraError("a report needs jinja2: pip install 'torch_hdrpatches[report]'") from None
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("report.html").render(**_page(select(source, rows, records=RECORDS)))
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=True)
+    environment.filters |= {"webp": _webp, "on_one_line": _on_one_line}
+    template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    page = template.render(**_page(select(source, rows, records=RECORDS)))
     Path(path).write_text(page, encoding="utf-8")
     return Path(path)
 
@@ -92,21 +82,16 @@ def _page(selection: Selection) -> dict[str, Any]:
         "tally": tally,
         "by_format": by_format,
         "by_category": by_category,
-        "by_movie": tally.by_movie(),
         "at_first_attempt": sum(fields["attempt"] == 0 for fields in metadata) / max(1, len(metadata)),
         "formats_chart": charts.formats(by_format, {name: spec.target for name, spec in recipe.categories.items()}),
         "scene_chart": _scene_chart(selection, refused),
-        "refused": [
-            (window, [_inlined(Image.fromarray(end), 70) for end in window.ends or ()])
-            for window in most_telling(refused)
-        ],
+        "refused": most_telling(refused),
         "lights": [(light, charts.light(NITS, light.pixels, light.sdr, light.peak)) for light in lights(selection)],
         "crop_maps": list(_crop_maps(selection)),
         "measures": [
             charts.histogram([fields["measures"][name] for fields in metadata], label, recipe.accept.bounds().get(name))
             for name, label in MEASURES.items()
         ],
-        "choices": {what: sorted({sample[what] for sample in samples}) for what in ("category", "format", "movie")},
         "cards": [_card(sample, frames.get(sample["key"])) for sample in samples],
         "version": version("torch_hdrpatches"),
     }
@@ -127,47 +112,48 @@ def _scene_chart(selection: Selection, refused: Sequence[Refused]) -> str:
 
 def _crop_maps(selection: Selection) -> Iterator[dict[str, Any]]:
     """Where crops lie, for each of the most frequent sizes of working frame."""
-    crops: dict[tuple[int, int], list[Box]] = {}
-    active: dict[tuple[int, int], set[Box]] = {}
+    crops, active = defaultdict[tuple[int, int], list[Box]](list), defaultdict[tuple[int, int], set[Box]](set)
     for fields in selection.metadata:
         if facts := selection.facts.get(fields["movie"]):
             geometry = Geometry.of(facts, selection.recipe.sampling)
-            crops.setdefault(geometry.upright_size, []).append(Box(*fields["crop"]))
-            active.setdefault(geometry.upright_size, set()).add(geometry.active)
+            crops[geometry.upright_size].append(Box(*fields["crop"]))
+            active[geometry.upright_size].add(geometry.active)
     for size, boxes in sorted(crops.items(), key=lambda item: -len(item[1]))[:MAPS]:
         yield {"size": size, "chart": charts.crop_density(boxes, *size, active[size]), "crops": len(boxes)}
 
 
 def _card(sample: Sample, frame: Plane | None) -> dict[str, Any]:
-    gt, lq = as_image(sample["gt"]), sample["lq"]
-    gt_size = gt.size
+    """What the page shows of a sample: images as large as they are shown, and all fields that are not images."""
+    gt = as_image(sample["gt"])
     gt.thumbnail((PATCH_WIDTH, gt.height), Image.Resampling.LANCZOS)
     # The frames stacked top to bottom: the page scrolls through them.
-    strip = Image.fromarray(np.concatenate([np.asarray(as_image(low)) for low in lq]))
+    strip = Image.fromarray(np.concatenate([np.asarray(as_image(low)) for low in sample["lq"]]))
     strip.thumbnail((strip.width, WEBP_HEIGHT), Image.Resampling.LANCZOS)
-    fields = {name: value for name, value in sample.items() if not isinstance(value, Tensor) and name != "__key__"}
     return {
         "sample": sample,
-        "frame": None if frame is None else _inlined(boxed(frame, sample["crop"], FRAME_SIZE), 78),
-        "gt": _inlined(gt, 88),
-        "gt_size": gt_size,
-        "lq": _inlined(strip, 90),
-        "lq_size": (lq.shape[-1], lq.shape[-2]),
-        "frames": len(lq),
-        "fields": {name: _text(value) for name, value in fields.items()},
+        "frame": None if frame is None else boxed(frame, sample["crop"], FRAME_SIZE),
+        "gt": gt,
+        "lq": strip,
+        "fields": {
+            name: value for name, value in sample.items() if not isinstance(value, Tensor) and name != "__key__"
+        },
     }
 
 
-def _text(value: object) -> str:
-    """A field of a sample on one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
-    if isinstance(value, tuple | list):
-        return ", ".join(_text(inner) for inner in value)
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _on_one_line(value: object) -> str:
+    """A field of a sample as text."""
+    match value:
+        case dict():
+            return ", ".join(f"{name} {_on_one_line(inner)}" for name, inner in value.items())
+        case tuple() | list():
+            return ", ".join(map(_on_one_line, value))
+        case float():
+            return f"{value:.6g}"
+    return str(value)
 
 
-def _inlined(image: Image.Image, quality: int) -> Inlined:
+def _webp(image: Image.Image, quality: int) -> str:
+    """An image as a ``data:`` URI."""
     file = io.BytesIO()
     image.save(file, "webp", quality=quality, method=4)
-    return Inlined(f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}", image.size)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,23 +1,39 @@
-"""What a report shows beside samples: refused windows and the brightness of movies."""
+"""Collects what contact sheets and reports show: samples, source frames, refused windows, brightness of movies."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ..color.curves import peak_nits
-from ..errors import MovieError, WindowError
+from ..color.curves import ToneSettings, peak_nits
+from ..color.grader import Grader
+from ..errors import MovieError, NoSamplesError, RecipeError, WindowError
 from ..frames import Plane
-from ..sampling.sweep import SAME_GOP, Reject
-from ..shards.browse import spread
-from .movie_view import MovieView, open_view
-from .selection import Selection
+from ..recipe.recipe import Recipe
+from ..sampling.plan import SLOTS_PER_RUN
+from ..sampling.sample import Sample
+from ..sampling.stream import PatchStream
+from ..sampling.sweep import SAME_GOP, Outcome, Reject
+from ..sampling.tally import Tally
+from ..shards.browse import exported_metadata, exported_samples, is_export, spread
+from ..shards.manifest import manifest_of, recipe_of, tally_of
+from ..shards.record import IMAGE_KEYS
+from ..storage.folder import Folder
+from ..video.facts import Facts, facts_of
+from .movie_view import MovieView, open_view, probe_all
 
+SAMPLES_PER_ROW = 4
+"""Of a recipe, this many samples are made for each one that is shown, so that they can be spread."""
+RUNS_CHECKED = 16
+"""Runs of an export, at most, that are decoded again to see which of their windows were refused."""
 REFUSED_SCORED, REFUSED_SHOWN = 72, 24
 """Refused windows that are decoded again for their scores, and those whose frames are shown."""
 THUMBNAIL = 320
@@ -31,6 +47,27 @@ NITS = np.geomspace(0.01, 10_000, 97)
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Samples to look at, and what is known of the recipe or export that they come from."""
+
+    title: str
+    origin: str
+    """One sentence about the recipe or export and how much of it was looked at."""
+    recipe: Recipe
+    tally: Tally
+    samples: list[Sample]
+    metadata: list[dict[str, Any]]
+    """Fields of more samples than are shown, without their images; for distributions."""
+    rejects: list[tuple[str, Reject]]
+    """(movie, refused window) of the runs that were decoded."""
+    facts: dict[str, Facts]
+    failures: dict[str, str]
+    """Movie to the reason why it cannot be used."""
+    versions: dict[str, str]
+    """Package to the version that an export was made with; empty for a recipe."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A refused window, decoded again."""
 
@@ -38,8 +75,8 @@ class Refused:
     seconds: float
     reason: str
     score: float
-    ends: tuple[Plane, Plane] | None
-    """First and last frame as thumbnails, uint8 (H, W, 3); None if they cannot be decoded."""
+    ends: tuple[Image.Image, ...]
+    """First and last frame as thumbnails; empty if the window cannot be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +94,101 @@ class Light:
     """``maxcll``, ``mastering``, ``assumed`` or ``recipe``; empty for SDR."""
 
 
+def select(source: str | Path, rows: int, *, records: int = 0) -> Selection:
+    """About ``rows`` samples, spread over a recipe file or over an exported folder or its URL.
+
+    Of an export, also reads the metadata of about ``records`` records and decodes some of its refused windows again.
+    Raises NoSamplesError if there are no samples.
+    """
+    found = _of_export(Folder.of(source), rows, records) if is_export(source) else _of_recipe(Path(source), rows)
+    if not found.samples:
+        raise NoSamplesError(f"{source}: no samples to show: {found.tally.explain()}")
+    return found
+
+
+def _of_recipe(path: Path, rows: int) -> Selection:
+    stream, outcomes, samples = PatchStream(path), list[Outcome](), list[Sample]()
+    runs = 0
+    while runs < len(stream.plan) and len(samples) < SAMPLES_PER_ROW * rows:
+        made = list(stream.run(0, stream.plan.run_at(0, runs)))
+        outcomes += made
+        samples += (sample for outcome in made for sample in outcome.samples)
+        runs += 1
+    facts, failures = probe_all(stream)
+    return Selection(
+        title=path.stem,
+        origin=f"A first look at {path.name}: {runs} of {len(stream.plan)} runs of slots.",
+        recipe=stream.recipe,
+        tally=Tally.of(outcomes),
+        samples=spread(samples, rows),
+        metadata=[{name: value for name, value in sample.items() if name not in IMAGE_KEYS} for sample in samples],
+        rejects=_rejects(outcomes),
+        facts=facts,
+        failures=failures,
+        versions={},
+    )
+
+
+def _of_export(folder: Folder, rows: int, records: int) -> Selection:
+    manifest, recipe, tally = manifest_of(folder), recipe_of(folder), tally_of(folder)
+    metadata = exported_metadata(folder, records) if records else []
+    epochs = "one epoch" if manifest["epochs"] == 1 else f"{manifest['epochs']} epochs"
+    origin = f"An export of {tally.total:,} samples in {epochs}, finished {manifest['created'][:10]}."
+    if len(metadata) < tally.total:
+        origin += f" Distributions are of {len(metadata):,} samples spread over its shards."
+    place = str(folder.local.resolve()) if folder.local else folder.location()
+    movies = manifest["movies"]
+    return Selection(
+        title="/".join(place.split("/")[-2:]),
+        origin=origin,
+        recipe=recipe,
+        tally=tally,
+        samples=exported_samples(folder, rows),
+        metadata=metadata,
+        rejects=_rejects_of_export(recipe, metadata),
+        facts={name: facts_of(movie["facts"]) for name, movie in movies.items() if movie["facts"]},
+        failures={name: movie["failure"] for name, movie in movies.items() if movie["failure"]},
+        versions=manifest["versions"],
+    )
+
+
+def _rejects(outcomes: Iterable[Outcome]) -> list[tuple[str, Reject]]:
+    return [(outcome.movie, reject) for outcome in outcomes for reject in outcome.rejects]
+
+
+def _rejects_of_export(recipe: Recipe, metadata: Sequence[dict[str, Any]]) -> list[tuple[str, Reject]]:
+    """Refused windows of some runs. An export stores only their number, so these runs are checked again."""
+    retried = {
+        (fields["movie"], fields["epoch"], fields["slot"] // SLOTS_PER_RUN) for fields in metadata if fields["attempt"]
+    }
+    chosen, rejects = spread(sorted(retried), RUNS_CHECKED), list[tuple[str, Reject]]()
+    for movie in recipe.movies:
+        for name, epoch, number in chosen:
+            if name == movie.name:
+                with suppress(RecipeError):  # the movie is gone, which is reported where its frames are wanted
+                    stream = PatchStream(recipe.model_copy(update={"movies": (movie,)}))
+                    run = stream.plan.run_of(name, number * SLOTS_PER_RUN)
+                    rejects += _rejects(stream.run(epoch, run, categories=()))
+    return rejects
+
+
+def source_frames(selection: Selection) -> dict[str, Plane]:
+    """Sample key to the whole frame, uint8 (H, W, 3), that it was cut from, as far as it can be decoded.
+
+    A movie that cannot be read is added to the selection's failures.
+    """
+    frames = dict[str, Plane]()
+    for movie in sorted({sample["movie"] for sample in selection.samples}):
+        try:
+            with open_view(selection.recipe, movie) as view:
+                for sample in (sample for sample in selection.samples if sample["movie"] == movie):
+                    with suppress(WindowError):
+                        frames[sample["key"]] = view.cutter.whole(view.movie.window(sample["seconds"], 1))
+        except MovieError as failure:
+            selection.failures.setdefault(movie, str(failure))
+    return frames
+
+
 def refused_windows(selection: Selection) -> list[Refused]:
     """Some of the selection's refused windows, spread over its movies. ``same_gop`` is left out: it has no window."""
     decoded = {(movie, reject) for movie, reject in selection.rejects if reject.reason != SAME_GOP}
@@ -65,6 +197,18 @@ def refused_windows(selection: Selection) -> list[Refused]:
         with suppress(MovieError), open_view(selection.recipe, name) as view:
             found += [_refused(view, name, reject) for movie, reject in rejects if movie == name]
     return found
+
+
+def _refused(view: MovieView, movie: str, reject: Reject) -> Refused:
+    try:
+        window = view.movie.window(reject.seconds, view.cutter.recipe.sampling.frames)
+    except WindowError:
+        return Refused(movie, *reject, 0.0, ())
+    frames = (view.cutter.whole(replace(window, frames=(window.frames[end],))) for end in (0, -1))
+    ends = tuple(map(Image.fromarray, frames))
+    for image in ends:
+        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+    return Refused(movie, *reject, view.cutter.stability(window).score, ends)
 
 
 def most_telling(refused: list[Refused]) -> list[Refused]:
@@ -88,28 +232,17 @@ def lights(selection: Selection) -> list[Light]:
     return found
 
 
-def _refused(view: MovieView, movie: str, reject: Reject) -> Refused:
-    try:
-        window = view.movie.window(reject.seconds, view.cutter.recipe.sampling.frames)
-    except WindowError:
-        return Refused(movie, *reject, 0.0, None)
-    first, last = view.ends(window)
-    return Refused(movie, *reject, view.cutter.stability(window).score, (_thumbnail(first), _thumbnail(last)))
-
-
-def _thumbnail(frame: Plane) -> Plane:
-    image = Image.fromarray(frame)
-    image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-    return np.asarray(image)
-
-
 def _light(view: MovieView, name: str) -> Light:
-    pixels = np.zeros(len(NITS) - 1, np.int64)
+    facts, cutter = view.facts, view.cutter
+    top, left, height, width = facts.active
+    pixels = np.zeros(2**facts.bits, np.int64)  # by luma code
     for number in range(MOMENTS):
         with suppress(WindowError):
-            pixels += view.nits((2 * number + 1) * view.facts.duration / (2 * MOMENTS), NITS)
-    peak_from = "recipe"
-    if view.cutter.recipe.tonemap.peak == "auto":
-        peak_from = peak_nits(view.facts.max_cll, view.facts.mastering_peak)[1]
-    peak = float(view.cutter.tonemap["peak"])
-    return Light(name, pixels, view.sdr_of(NITS), peak, peak_from if peak else "")
+            luma = view.movie.window((2 * number + 1) * facts.duration / (2 * MOMENTS), 1).frames[0].y
+            pixels += np.bincount(luma[top : top + height, left : left + width].ravel(), minlength=len(pixels))
+    # cd/m2 of a neutral grey by luma code, which the tone settings do not change.
+    nits = Grader(facts.tags, facts.bits, ToneSettings(), facts.max_cll).nits
+    histogram = np.histogram(nits, NITS, weights=pixels)[0].astype(np.int64)
+    is_auto, peak = cutter.recipe.tonemap.peak == "auto", float(cutter.tonemap["peak"])
+    peak_from = peak_nits(facts.max_cll, facts.mastering_peak)[1] if is_auto else "recipe"
+    return Light(name, histogram, np.interp(NITS, nits, cutter.grey), peak, peak_from if peak else "")

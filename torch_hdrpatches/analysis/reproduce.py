@@ -38,7 +38,9 @@ def reproduce(
         ExportError: if the export was made from another recipe, other movie files or with other callables.
     """
     stream = stream_of(folder, recipe, **options)
-    hints = _other_versions(manifest_of(folder)["versions"])
+    then = manifest_of(folder)["versions"]
+    now = {name: version(name) for name in then}
+    hints = [f"made with {name} {then[name]}, now {now[name]}" for name in then if then[name] != now[name]]
     outcomes: dict[tuple[str, int, int], Outcome] = {}
     for key, sample in find_samples(folder, keys).items():
         address = movie, epoch, slot = sample["movie"], sample["epoch"], sample["slot"]
@@ -80,8 +82,3 @@ def _not_given(outcome: Outcome) -> str:
     rejects = [*(reason for _, reason in outcome.rejects), *map(" ".join, outcome.refused)]
     why = str(outcome.failure) if outcome.failure else ", ".join(rejects) or "its category is not drawn"
     return f"its slot does not give it any more: {why}"
-
-
-def _other_versions(then: dict[str, str]) -> tuple[str, ...]:
-    now = {name: version(name) for name in then}
-    return tuple(f"made with {name} {then[name]}, now {now[name]}" for name in then if then[name] != now[name])

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from ..errors import RecipeError
+import numpy as np
+
+from ..errors import RecipeError, WindowError
 from ..recipe.recipe import Recipe, ResolvedRecipe
 from ..recipe.settings import Movie, ResolvedMovie
 from ..rng import uniform_at
+from ..sampling.motion import cells_of
+from ..sampling.scene import scores_of
 from ..storage.remote import open_file
 from .movie_view import MovieView, open_view
 
@@ -100,9 +105,9 @@ def _by_time(recipe: ResolvedRecipe, share: float, gap: float) -> Sides:
     for movie in recipe.movies:
         if movie.stretches is not None:
             raise RecipeError(f"{movie.name}: it has stretches already; split the recipe without them")
+        u = uniform_at("split", recipe.seed, movie.name)
         with open_view(recipe, movie.name) as view:
             facts = view.facts
-            u = uniform_at("split", recipe.seed, movie.name)
             start, stop = _between_cuts(view, movie.name, u * (1 - share) * facts.duration, share)
         half = max(gap / 2, facts.seconds_of(recipe.sampling.frames))
         parts = ((0.0, start - half), (stop + half, facts.duration)), ((start + half, stop - half),)
@@ -120,48 +125,50 @@ def _by_time(recipe: ResolvedRecipe, share: float, gap: float) -> Sides:
 
 def _between_cuts(view: MovieView, name: str, start: float, share: float) -> tuple[float, float]:
     """The moments of two cuts: one near ``start``, the other about ``share`` of the movie later."""
-    apart, cuts = view.facts.seconds_of(WINDOW), list[float]()
-    for moment in (start, start + share * view.facts.duration):
-        found = (cut for cut in _cuts_near(view, moment) if all(abs(cut - other) > apart for other in cuts))
+    apart, step, cuts = view.facts.seconds_of(WINDOW), view.facts.seconds_of(WINDOW - 1), list[float]()
+    steps = [number // 2 + 1 if number % 2 else -(number // 2) for number in range(int(2 * SEARCHED / step) + 1)]
+    for wanted in (start, start + share * view.facts.duration):
+        moments = (wanted + step * number for number in steps)  # further and further away
+        inside = (moment for moment in moments if step / 2 <= moment <= view.facts.duration - step / 2)
+        found = (cut for cut in _cuts(view, inside) if all(abs(cut - other) > apart for other in cuts))
         if (cut := next(found, None)) is None:
             raise RecipeError(
-                f"{name}: no cut within {SEARCHED:g} s of {moment:.1f} s, so one shot would be in both recipes; "
+                f"{name}: no cut within {SEARCHED:g} s of {wanted:.1f} s, so one shot would be in both recipes; "
                 "split by movie"
             )
         cuts.append(cut)
     return min(cuts), max(cuts)
 
 
-def _cuts_near(view: MovieView, moment: float) -> Iterator[float]:
-    """The moments of cuts, in windows of growing distance from ``moment``."""
-    step = view.facts.seconds_of(WINDOW - 1)
-    for number in range(int(2 * SEARCHED / step) + 1):
-        seconds = moment + step * (number // 2 + 1 if number % 2 else -(number // 2))
-        if step / 2 <= seconds <= view.facts.duration - step / 2:
-            yield from view.cuts(seconds, WINDOW)
+def _cuts(view: MovieView, moments: Iterable[float]) -> Iterator[float]:
+    """The moments of the cuts inside windows around these moments, one per window at most."""
+    for moment in moments:
+        with suppress(WindowError):  # frames that cannot be decoded show no cut
+            window = view.movie.window(moment, WINDOW)
+            cells = cells_of(window.frames, view.cutter.grey, view.facts.active)
+            if scores_of(cells)["cut"] >= 1:
+                at = int(np.abs(np.diff(cells, axis=0)).sum((1, 2)).argmax())
+                yield (window.pts[at] + window.pts[at + 1]) / 2 - view.facts.start
 
 
 def _audited(view: MovieView, movie: ResolvedMovie, other: Movie) -> Finding:
     """Whether a cut lies between all parts of a movie that two recipes have."""
     reach = view.facts.seconds_of(view.cutter.recipe.sampling.frames / 2)
+    step = view.facts.seconds_of(WINDOW - 1) / 2
     mine, theirs = (parts or ((0.0, view.facts.duration),) for parts in (movie.stretches, other.stretches))
     ordered = sorted([(*part, True) for part in mine] + [(*part, False) for part in theirs])
     proofs = []
     for (_, end, first_is_mine), (start, _, second_is_mine) in pairwise(ordered):
         if first_is_mine == second_is_mine:
             continue
-        cut = next(_cuts_between(view, end + reach, start - reach), None)
+        first, last = end + reach, start - reach
+        moments = (first + number * step for number in range(int((last - first) / step) + 2 if last > first else 0))
+        cut = next((cut for cut in _cuts(view, moments) if first < cut < last), None)
         if cut is None:
             why = "is in both" if end > start else "shows no cut, so a shot may be in both"
             return Finding(movie.name, False, f"{min(start, end):.1f} s to {max(start, end):.1f} s {why}")
         proofs.append(f"a cut at {cut:.2f} s")
     return Finding(movie.name, True, f"is divided by {' and '.join(proofs)}")
-
-
-def _cuts_between(view: MovieView, first: float, last: float) -> Iterator[float]:
-    step = view.facts.seconds_of(WINDOW - 1) / 2
-    for number in range(int((last - first) / step) + 2 if last > first else 0):
-        yield from (cut for cut in view.cuts(first + number * step, WINDOW) if first < cut < last)
 
 
 def _file(movie: Movie) -> str:
