@@ -52,10 +52,6 @@ class _CodeFiles:
         with suppress(OSError), whole_file(self._path(key)) as file:  # the code is used even if it cannot be cached
             file.write(dumps(data))
 
-    def flush(self) -> None:
-        for path in self._folder.glob(f"{self._name}.*.nbc"):
-            path.unlink(missing_ok=True)
-
     def _path(self, key: Any) -> Path:
         digest = hashlib.sha256(f"{key!r} {numba_version} {package_digest()}".encode()).hexdigest()[:24]
         return self._folder / f"{self._name}.{digest}.nbc"

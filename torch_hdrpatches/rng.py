@@ -16,9 +16,8 @@ def _digest(address: tuple[str | int, ...]) -> bytes:
 def rng_at(*address: str | int) -> np.random.Generator:
     """A generator (Philox) for one purpose, seeded by its address.
 
-    Example:
-        ``rng_at("crop", seed, movie, epoch, slot, attempt, category)`` draws the position of this crop;
-        other categories, slots and workers do not change it.
+    ``rng_at("crop", seed, movie, epoch, slot, attempt, category)`` draws the position of this crop; other categories,
+    slots and workers do not change it.
     """
     return np.random.Generator(np.random.Philox(key=int.from_bytes(_digest(address), "little")))
 

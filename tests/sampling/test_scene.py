@@ -14,7 +14,7 @@ import pytest
 
 from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.frames import Box, ColorTags, Planes
-from torch_hdrpatches.sampling.scene import Stability, first_to_last, judge, luma_grid
+from torch_hdrpatches.sampling.scene import Stability, judge
 from torch_hdrpatches.testing import MovieSpec, write_movie
 from torch_hdrpatches.video.planes import planes_of
 
@@ -254,9 +254,14 @@ def test_the_old_measure_is_the_mean_difference_of_first_and_last():
     pictures = [np.full((HEIGHT, WIDTH), float(level)) for level in (50, 0, 255, 0, 255, 0, 95)]
     assert verdict(pictures, measure="first_to_last") == Stability(45.0, "")
     assert verdict(pictures, measure="first_to_last", max_scene_change=44.9) == Stability(45.0, "unstable")
-    grids = [luma_grid(planes(picture), GREY, Box(4, 8, 100, 200)) for picture in (pictures[0], pictures[-1])]
-    assert [grid.shape for grid in grids] == [(13, 25), (13, 25)]
-    assert first_to_last(*grids) == 45.0
+
+
+def test_the_old_measure_reads_every_eighth_row_and_column_of_the_area():
+    first, last = np.zeros((2, HEIGHT, WIDTH))
+    last[4:104:8, 8:208:8] = 45
+    area = Box(4, 8, 100, 200)
+    assert judge([planes(first), planes(last)], GREY, area, "first_to_last").score == 45.0
+    assert judge([planes(first), planes(45 - last)], GREY, area, "first_to_last").score == 0.0
 
 
 @pytest.mark.parametrize("frames", [3, 5, 9])

@@ -33,7 +33,7 @@ class Cutter:
         self.facts = facts
         self.options = options
         self.geometry = Geometry.of(facts, recipe.sampling)
-        tone, tags, curve = recipe.tonemap, facts.tags, options["curve"]
+        tone, tags = recipe.tonemap, facts.tags
         is_hdr = tags.transfer in HDR_TRANSFERS
         if options["output"] != "sdr" and not is_hdr:
             raise UnsupportedMovieError(
@@ -41,12 +41,12 @@ class Cutter:
             )
         known_peak, _ = peak_nits(facts.max_cll, facts.mastering_peak)
         peak = known_peak if tone.peak == "auto" else tone.peak
-        settings = ToneSettings(curve or tone.curve, tone.reference_white, peak, tone.desat, tone.hlg_ootf)
+        settings = ToneSettings(options["curve"] or tone.curve, tone.reference_white, peak, tone.desat, tone.hlg_ootf)
         # Decisions use the default curve whatever the recipe's, so that another curve changes pixels only.
         self.grey = Grader(tags, facts.bits, ToneSettings(), known_peak).grey
         self.grader = Grader(tags, 16 if self.geometry.is_scaled else facts.bits, settings, peak)
         self.tonemap: dict[str, str | float] = {
-            "curve": (name_of(curve) if curve else tone.curve) if is_hdr else "none",
+            "curve": name_of(settings.curve) if is_hdr else "none",
             "peak": float(peak) if is_hdr else 0.0,
             "reference_white": tone.reference_white if is_hdr else 0.0,
         }

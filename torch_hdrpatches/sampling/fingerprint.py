@@ -15,9 +15,7 @@ from .sample import SampleOptions, name_of
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
     """All settings, options and movie files that samples depend on, without the files' paths."""
-    fields: dict[str, Any] = {
-        name: value if isinstance(value, str) else name_of(value) for name, value in options.items()
-    }
+    fields: dict[str, Any] = {name: name_of(value) for name, value in options.items()}
     dump = recipe.model_dump(mode="json")
     # The stream's order follows that of movies and of their categories.
     fields["movies"] = [[movie["name"], list(movie["categories"])] for movie in dump["movies"]]

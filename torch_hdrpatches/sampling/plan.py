@@ -43,12 +43,9 @@ class Slot:
 
     def categories(self, seed: int, epoch: int) -> tuple[str, ...]:
         """The categories that this slot is sampled for, each drawn with its own probability at its own address."""
-        return tuple(
-            category
-            for category, probability in self.movie.categories.items()
-            if probability == 1.0
-            or uniform_at("category", seed, self.movie.name, epoch, self.index, category) < probability
-        )
+        where = ("category", seed, self.movie.name, epoch, self.index)
+        probabilities = self.movie.categories.items()
+        return tuple(name for name, share in probabilities if share == 1.0 or uniform_at(*where, name) < share)
 
 
 @dataclass(frozen=True, slots=True)

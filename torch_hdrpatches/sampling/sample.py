@@ -80,15 +80,15 @@ def with_defaults(options: SampleOptions) -> SampleOptions:
     return cast(SampleOptions, DEFAULTS | given)
 
 
-def name_of(behaviour: object) -> str:
-    """A callable's name, the same in every process: its module path, or its ``repr`` without memory addresses."""
-    if hasattr(behaviour, "__qualname__"):
-        module = behaviour.__module__
-        if module.startswith("torch_hdrpatches."):
-            # Without the sub-package, so that moving a built-in callable does not change manifests and saved states.
-            module = f"torch_hdrpatches.{module.rpartition('.')[2]}"
-        return f"{module}.{behaviour.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(behaviour))
+def name_of(choice: object) -> str:
+    """The same text in every process: a string itself, a callable's module path, or a repr without memory addresses."""
+    if isinstance(choice, str):
+        return choice
+    if hasattr(choice, "__qualname__"):
+        # Without the sub-package, so that moving a built-in callable does not change manifests and saved states.
+        module = re.sub(r"^torch_hdrpatches\..*\.", "torch_hdrpatches.", choice.__module__)
+        return f"{module}.{choice.__qualname__}"
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(choice))
 
 
 class SampleAddress(NamedTuple):

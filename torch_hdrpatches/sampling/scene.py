@@ -26,9 +26,6 @@ from .motion import CONTRAST_FLOOR, Cells, Grid, Residual, cells_of, residual
 
 Reason: TypeAlias = Literal["", "cut", "flash", "black", "flat", "fade", "frozen", "unstable"]
 
-STEP = 8
-"""``first_to_last`` reads every eighth row and column; the mean of an ordinary frame moves by less than one code."""
-
 # Thresholds, chosen on one half of the labelled set of benchmarks/stability. Codes are SDR codes, 0 to 255.
 CUT, CUT_RESTLESS = 0.2, 0.68
 """Cut threshold: unexplained share of contrast > 0.2 + 0.68 x third-largest step (a flash has two large ones)."""
@@ -62,33 +59,18 @@ def judge(
     max_scene_change: float = 45.0,
     tolerate: Collection[Instability] = (),
 ) -> Stability:
-    """Whether consecutive frames show one stable scene.
+    """Whether the frames of a window show one stable scene in ``area``, by the settings of ``[sampling]`` in a recipe.
 
-    Args:
-        frames: a window, in presentation order.
-        grey: uint8 (luma codes,): SDR code of a neutral grey, so that thresholds hold for PQ, HLG and SDR movies alike.
-        area: the picture area inside the black bars.
-        measure: ``steps`` compares all neighbouring frames, ``first_to_last`` the first with the last frame only.
-        max_scene_change: ``first_to_last`` refuses above this many codes; ``steps`` does not use it.
-        tolerate: what ``steps`` does not refuse, e.g. ``frozen`` for films drawn on twos.
+    ``grey`` is uint8 (luma codes,): SDR codes of neutral greys, so that thresholds hold for PQ, HLG and SDR movies.
     """
     if measure == "first_to_last":
-        change = first_to_last(*(luma_grid(frame, grey, area) for frame in (frames[0], frames[-1])))
+        # Every eighth row and column: the mean of an ordinary frame moves by less than one code.
+        first, last = (grey[frame.y[area.slices][::8, ::8]] for frame in (frames[0], frames[-1]))
+        change = float(np.abs(first.astype(np.int16) - last).mean())
         return Stability(change, "unstable" if change > max_scene_change else "")
     scores = {kind: score for kind, score in scores_of(cells_of(frames, grey, area)).items() if kind not in tolerate}
     reason: Reason = next((kind for kind, score in scores.items() if score >= 1), "")
     return Stability(max(scores.values(), default=0.0), reason)
-
-
-def luma_grid(frame: Planes, grey: Grid, area: Box) -> Grid:
-    """uint8 (rows, columns): SDR codes of a frame's luma inside ``area``, every ``STEP`` pixels."""
-    luma = frame.y[area.top : area.top + area.height : STEP, area.left : area.left + area.width : STEP]
-    return grey[luma]
-
-
-def first_to_last(first: Grid, last: Grid) -> float:
-    """Mean absolute luma difference between two grids, in 8-bit SDR codes: 0 (same frame) to 255."""
-    return float(np.abs(first.astype(np.int16) - last).mean())
 
 
 def scores_of(cells: Cells) -> dict[Instability, float]:

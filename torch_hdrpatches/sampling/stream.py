@@ -9,10 +9,9 @@ from typing import Any, Unpack
 
 from ..errors import MovieError
 from ..probe.facts_cache import known_facts
-from ..probe.movie_facts import open_movie
 from ..recipe.recipe import Recipe
 from ..video.facts import Facts
-from ..video.movie import decoder_threads
+from ..video.movie import MovieReader, decoder_threads
 from .cutter import Cutter
 from .plan import Plan, Run
 from .sample import SampleOptions, with_defaults
@@ -42,8 +41,7 @@ class PatchStream:
 
         Raises LookupError if there is no such slot.
         """
-        outcomes = self.run(epoch, self.plan.run_of(movie, slot))
-        return next(outcome for outcome in outcomes if outcome.slot == slot)
+        return next(outcome for outcome in self.run(epoch, self.plan.run_of(movie, slot)) if outcome.slot == slot)
 
     def run(self, epoch: int, run: Run, categories: Collection[str] | None = None) -> Iterator[Outcome]:
         """The outcomes of a run's slots in slot order, decoded in one forward sweep.
@@ -56,10 +54,8 @@ class PatchStream:
         due = run.first
         try:
             cutter = self._cutter(run)
-            with open_movie(
-                run.movie.path, assume=run.movie.assume, facts=cutter.facts, threads=decoder_threads()
-            ) as movie:
-                for outcome in Sweep(self.recipe, movie, cutter, epoch, categories).outcomes(run):
+            with MovieReader(run.movie.path, cutter.facts, decoder_threads()) as movie:
+                for outcome in Sweep(movie, cutter, epoch, categories).outcomes(run):
                     due = outcome.slot + 1
                     yield outcome
         except MovieError as error:
@@ -68,16 +64,11 @@ class PatchStream:
                 yield Outcome(run.name, epoch, slot, failure=failure)
 
     def facts(self, movie: str) -> Facts:
-        """What is known of a movie. Probes the file unless this stream has done so before.
-
-        Raises:
-            LookupError: if the recipe has no such movie.
-            MovieError: if the movie cannot be used.
-        """
+        """What is known of a movie. Raises LookupError if the recipe does not have it, MovieError if it is unusable."""
         return self._cutter(self.plan.run_of(movie, 0)).facts
 
     def _cutter(self, run: Run) -> Cutter:
-        """What is decided once per movie; a movie that cannot be used is not probed again."""
+        """The movie's cutter; a movie that cannot be used is not probed again."""
         if run.name not in self._cutters:
             try:
                 facts = known_facts(run.movie.path, run.movie.assume)

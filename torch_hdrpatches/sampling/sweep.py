@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from ..errors import MovieError, WindowError
 from ..frames import Window
-from ..recipe.recipe import ResolvedRecipe
 from ..video.movie import MovieReader
 from .cutter import Cutter
 from .plan import Run, Slot
@@ -60,7 +59,6 @@ class _Attempt:
 class Sweep:
     """Everything that the slots of one run have in common."""
 
-    recipe: ResolvedRecipe
     movie: MovieReader
     cutter: Cutter
     epoch: int
@@ -84,24 +82,31 @@ class Sweep:
                 due += 1
 
     def _seconds(self, slot: Slot) -> float:
-        return slot.seconds(self.recipe.seed, self.epoch, self.recipe.sampling.jitter, self.movie.facts.duration)
+        recipe = self.cutter.recipe
+        return slot.seconds(recipe.seed, self.epoch, recipe.sampling.jitter, self.movie.facts.duration)
 
     def _try(self, attempt: _Attempt) -> Outcome | _Attempt:
         """The slot's outcome, or its next attempt if this one is refused."""
-        moment = attempt.seconds
+        sampling, moment = self.cutter.recipe.sampling, attempt.seconds
         try:
             moment = self._moment(attempt)
-            window = self.movie.window(moment, self.recipe.sampling.frames)
+            window = self.movie.window(moment, sampling.frames)
             stability = self.cutter.stability(window)
-            if stability.reason:
-                raise WindowError(stability.reason)
+            if not stability.reason:
+                return self._sampled(attempt, window, stability.score)
+            reason: str = stability.reason
         except WindowError as error:
-            return self._after(attempt, Reject(moment, error.reason))
-        return self._sampled(attempt, window, stability.score)
+            reason = error.reason
+        rejects = (*attempt.rejects, Reject(moment, reason))
+        if reason != SAME_GOP and len(rejects) < sampling.max_attempts:
+            later = attempt.slot.later(attempt.seconds, sampling.retry_skip, self.movie.facts.duration)
+            return replace(attempt, seconds=later, rejects=rejects)
+        windows = sum(reason != SAME_GOP for _, reason in rejects)
+        return Outcome(attempt.slot.movie.name, self.epoch, attempt.index, rejects=rejects, windows=windows)
 
     def _moment(self, attempt: _Attempt) -> float:
         """The second to ask for: the slot's own, or with ``align`` its keyframe's. Retries are not aligned."""
-        sampling = self.recipe.sampling
+        sampling = self.cutter.recipe.sampling
         if sampling.align == "none" or attempt.rejects:
             return attempt.seconds
         taken = None
@@ -113,21 +118,13 @@ class Sweep:
             raise WindowError(SAME_GOP)
         return moment
 
-    def _after(self, attempt: _Attempt, reject: Reject) -> Outcome | _Attempt:
-        """The attempt that follows a refused one, or the outcome of a slot that has no attempts left."""
-        sampling, rejects = self.recipe.sampling, (*attempt.rejects, reject)
-        if reject.reason != SAME_GOP and len(rejects) < sampling.max_attempts:
-            later = attempt.slot.later(attempt.seconds, sampling.retry_skip, self.movie.facts.duration)
-            return replace(attempt, seconds=later, rejects=rejects)
-        windows = sum(reason != SAME_GOP for _, reason in rejects)
-        return Outcome(attempt.slot.movie.name, self.epoch, attempt.index, rejects=rejects, windows=windows)
-
     def _sampled(self, attempt: _Attempt, window: Window, score: float) -> Outcome:
         address = SampleAddress(attempt.slot.movie.name, self.epoch, attempt.index, len(attempt.rejects))
-        drawn = attempt.slot.categories(self.recipe.seed, self.epoch)
+        recipe = self.cutter.recipe
+        drawn = attempt.slot.categories(recipe.seed, self.epoch)
         wanted = [category for category in drawn if self.categories is None or category in self.categories]
         samples, refused = [], []
-        for category, crop in product(wanted, range(self.recipe.sampling.crops_per_category)):
+        for category, crop in product(wanted, range(recipe.sampling.crops_per_category)):
             try:
                 samples.append(self.cutter.sample(window, address, category, crop, score))
             except WindowError as error:

@@ -8,17 +8,13 @@ from contextlib import contextmanager
 
 from ..errors import ExportError, HDRPatchesError
 
-PERMISSION = "allow this user to read and write there, or choose another folder"
-NAME_TAKEN = "a file has the name that a folder needs; choose another folder"
 REMEDIES = {
     errno.ENOSPC: "free some space there",
     errno.EDQUOT: "free some of your quota there, or have it raised",
     errno.EFBIG: "allow larger files (ulimit -f), or lower shards.runs",
     errno.EROFS: "choose another folder",
-    errno.EACCES: PERMISSION,
-    errno.EPERM: PERMISSION,
-    errno.EEXIST: NAME_TAKEN,
-    errno.ENOTDIR: NAME_TAKEN,
+    **dict.fromkeys((errno.EACCES, errno.EPERM), "allow this user to read and write there, or choose another folder"),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR), "a file has the name that a folder needs; choose another folder"),
     errno.EIO: "the disk or the network fails; see the system's log",
     errno.ESTALE: "the network file system was remounted",
 }

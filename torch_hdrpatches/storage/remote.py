@@ -25,8 +25,6 @@ SMALLEST_BLOCK, LARGEST_BLOCK = 1 << 18, 1 << 21
 Measured by probing MP4, MKV and TS movies of 10 to 450 MB and reading eight windows of each: smaller blocks need many
 more requests, larger ones many more bytes, and fsspec's ``readahead`` about twice as much of both for TS.
 """
-BLOCKS = 16
-"""Number of cached blocks: a demuxer jumps between the index, the audio and the video of a movie."""
 VERSION_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "Last-Modified", "mtime", "updated", "created")
 """Keys under which fsspec's file systems report the version of a file."""
 
@@ -59,12 +57,8 @@ def file_system(url: str) -> tuple[Any, str]:
 def with_retries(url: str, request: Callable[[Any, str], Answer]) -> Answer:
     """The result of ``request(file_system, path)``, which is called again if it fails.
 
-    fsspec's cached listings are dropped first, because other processes write there too.
-
-    Raises:
-        FileNotFoundError, PermissionError: at once.
-        MissingExtraError, StorageError: as ``file_system``.
-        StorageError: at once if the request is invalid; after the last attempt for all other errors.
+    fsspec's cached listings are dropped first, because other processes write there too. FileNotFoundError and
+    PermissionError are raised at once; an invalid request, or another error of the last attempt, is a StorageError.
     """
     system, path = file_system(url)
     pauses = iter(PAUSES)
@@ -100,8 +94,9 @@ class RangeFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no typ
         try:
             self._file, size = with_retries(url, _open)
             block = min(max(size // 64, SMALLEST_BLOCK), LARGEST_BLOCK)
-            options = {"maxblocks": BLOCKS}
-            super().__init__(None, url, "rb", block, cache_type="blockcache", cache_options=options, size=size)
+            # Several blocks, because a demuxer jumps between the index, the audio and the video of a movie.
+            cache = {"cache_type": "blockcache", "cache_options": {"maxblocks": 16}}
+            super().__init__(None, url, "rb", block, size=size, **cache)
             self.read(1)
             self.seek(0)
         except (FileNotFoundError, PermissionError) as error:
