@@ -18,7 +18,6 @@ UserCurve: TypeAlias = Callable[[Array, float], Array]
 """``f(light, peak) -> sdr_light``, element by element on float64 arrays relative to reference white."""
 
 CurveName: TypeAlias = Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"]
-
 DEFAULT_CURVE: CurveName = "mobius"
 
 UNKNOWN_PEAK_NITS = 1000.0
@@ -58,11 +57,10 @@ class ToneSettings:
 def peak_nits(max_cll: float, mastering_peak: float) -> tuple[float, str]:
     """The movie's peak luminance in cd/m2 and its origin: ``maxcll``, ``mastering`` or ``assumed``.
 
-    MaxCLL comes first, then the peak of the mastering display, then 1000 cd/m2. 0 means "not given", and implausible
-    values are ignored (``implausible_peaks`` lists them).
+    0 means "not given", and implausible values are ignored (``implausible_peaks`` lists them).
     """
     for nits, origin in ((max_cll, "maxcll"), (mastering_peak, "mastering")):
-        if _plausible(nits):
+        if LOWEST_PEAK_NITS <= nits <= PQ_WHITE_NITS:
             return float(nits), origin
     return UNKNOWN_PEAK_NITS, "assumed"
 
@@ -70,17 +68,15 @@ def peak_nits(max_cll: float, mastering_peak: float) -> tuple[float, str]:
 def implausible_peaks(max_cll: float, mastering_peak: float) -> str:
     """A warning that names the values ignored by ``peak_nits`` and the peak used instead; ``""`` if there are none."""
     given = (("MaxCLL", max_cll), ("mastering display peak", mastering_peak))
-    ignored = [f"{name} of {nits:g} cd/m2" for name, nits in given if nits > 0 and not _plausible(nits)]
+    ignored = [
+        f"{name} of {nits:g} cd/m2" for name, nits in given if 0 < nits < LOWEST_PEAK_NITS or nits > PQ_WHITE_NITS
+    ]
     if not ignored:
         return ""
     nits, origin = peak_nits(max_cll, mastering_peak)
     source = {"maxcll": "from MaxCLL", "mastering": "from the mastering display", "assumed": "assumed"}[origin]
     outside = f"outside {LOWEST_PEAK_NITS:g}..{PQ_WHITE_NITS:g} and ignored"
     return f"{' and '.join(ignored)} {'are' if ignored[1:] else 'is'} {outside}; the peak is {nits:g} cd/m2 ({source})"
-
-
-def _plausible(nits: float) -> bool:
-    return bool(LOWEST_PEAK_NITS <= nits <= PQ_WHITE_NITS)
 
 
 def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Array]:
@@ -93,36 +89,16 @@ def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Ar
     if callable(settings.curve):
         user_curve = settings.curve
         return lambda light: np.asarray(user_curve(light, peak), np.float64)
-    curve = none if peak == 1.0 else CURVES[settings.curve]
+    curve = CURVES["none" if peak == 1.0 else settings.curve]
     return lambda light: curve(light, peak, white)
 
 
 # --- curves: light and peak are relative to reference white, which is at white_nits cd/m2 ----------------------------
 
 
-def none(light: Array, peak: float, white_nits: float) -> Array:
-    """The identity: R, G and B are clipped at reference white one by one."""
-    return light
-
-
-def linear(light: Array, peak: float, white_nits: float) -> Array:
-    """Light divided by the peak."""
-    return light / peak
-
-
 def gamma(light: Array, peak: float, white_nits: float) -> Array:
     """Power 1/1.8, linear below 0.05 (FFmpeg's ``tonemap=gamma``)."""
     return np.where(light > 0.05, (light / peak) ** (1 / 1.8), light * (0.05 / peak) ** (1 / 1.8) / 0.05)
-
-
-def clip(light: Array, peak: float, white_nits: float) -> Array:
-    """The largest of R, G and B is clipped at reference white, so that their proportion is kept."""
-    return np.minimum(light, 1.0)
-
-
-def reinhard(light: Array, peak: float, white_nits: float) -> Array:
-    """x / (x + 1), scaled so that the peak becomes 1 (FFmpeg's ``tonemap=reinhard``)."""
-    return light / (light + 1) * (peak + 1) / peak
 
 
 def hable(light: Array, peak: float, white_nits: float) -> Array:
@@ -169,7 +145,15 @@ def bt2446a(light: Array, peak: float, white_nits: float) -> Array:
 
 
 CURVES: Mapping[str, Callable[[Array, float, float], Array]] = {
-    curve.__name__: curve for curve in (none, linear, gamma, clip, reinhard, hable, mobius, bt2390, bt2446a)
+    "none": lambda light, peak, white_nits: light,  # R, G and B are clipped at reference white one by one
+    "linear": lambda light, peak, white_nits: light / peak,
+    "gamma": gamma,
+    "clip": lambda light, peak, white_nits: np.minimum(light, 1.0),  # keeps the proportion of R, G and B
+    "reinhard": lambda light, peak, white_nits: light / (light + 1) * (peak + 1) / peak,  # as in FFmpeg
+    "hable": hable,
+    "mobius": mobius,
+    "bt2390": bt2390,
+    "bt2446a": bt2446a,
 }
 """The named curves: ``f(light, peak, white_nits) -> sdr_light``."""
 

@@ -72,11 +72,7 @@ def inverse_eotf_bt1886(light: ArrayLike) -> Array:
 
 
 def luma_coefficients(matrix: str) -> tuple[float, float]:
-    """(Kr, Kb) of a Y'CbCr matrix.
-
-    Raises:
-        ValueError: the matrix is ``rgb`` or has no such coefficients.
-    """
+    """(Kr, Kb) of a Y'CbCr matrix. Raises ValueError for any other matrix."""
     if matrix == "rgb":
         raise ValueError("matrix 'rgb' has no luma: its planes are G, B and R")
     return LUMA_COEFFICIENTS[accepted_name("matrix", matrix)]
@@ -113,7 +109,7 @@ def rgb_to_rgb(source: str, target: str) -> Array:
 
 
 class CodeRange(NamedTuple):
-    """Integer codes as signal: ``(code - zero) / span``."""
+    """Signal of integer codes is ``(code - zero) / span``."""
 
     luma_zero: float
     luma_span: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -12,14 +12,14 @@ import numpy as np
 from ..frames import Box, ColorTags, Planes, readonly
 from . import formulas
 from .curves import ToneSettings
-from .kernel import write_sdr, write_signal
-from .names import accepted_name, is_hdr
+from .kernel import convert
+from .names import CHROMA_SITING, accepted_name, is_hdr
 from .tables import (
     SIGNAL_STEPS,
     WIDE_PRIMARIES,
-    Region,
+    Layout,
+    Matrix,
     Tables,
-    chroma_sampling,
     display_light,
     matrix_of,
     tables_of,
@@ -56,22 +56,18 @@ class Grader:
 
     def sdr(self, frames: Sequence[Planes], box: Box) -> Codes:
         """uint8 (T, height, width, 3): RGB of the box in BT.709, gamma 2.4; tone-mapped if the movie is HDR."""
-        if is_hdr(self.tags.transfer) or self.tags.primaries in WIDE_PRIMARIES:
-            last, top = SIGNAL_STEPS - 1, top_signal(self.tags.transfer)
-            return self._convert(
-                frames, box, np.uint8, write_sdr, matrix_of(self.tags, self.bits, last, top), self._tables
-            )
-        return self._convert(frames, box, np.uint8, write_signal, matrix_of(self.tags, self.bits, 255))
+        if not is_hdr(self.tags.transfer) and self.tags.primaries not in WIDE_PRIMARIES:
+            return self._converted(frames, box, np.uint8, matrix_of(self.tags, self.bits, 255))
+        return self._converted(frames, box, np.uint8, *self._tone_mapping)
 
     def signal(self, frames: Sequence[Planes], box: Box) -> Codes:
         """uint16 (T, height, width, 3): PQ or HLG R'G'B' of the box in BT.2020 primaries; signal 1 is 65535.
 
-        Raises:
-            ValueError: the movie is SDR.
+        Raises ValueError for an SDR movie.
         """
         if not is_hdr(self.tags.transfer):
             raise ValueError(f"transfer is {self.tags.transfer!r}: HDR output needs a PQ or HLG movie")
-        out = self._convert(frames, box, np.uint16, write_signal, matrix_of(self.tags, self.bits, 65535))
+        out = self._converted(frames, box, np.uint16, matrix_of(self.tags, self.bits, 65535))
         return out if self.tags.primaries == "bt2020" else self._to_bt2020(out)
 
     @cached_property
@@ -90,31 +86,33 @@ class Grader:
         light = display_light(np.clip(signal, 0, top_signal(self.tags.transfer)), self.tags.transfer)
         return (light if is_hdr(self.tags.transfer) else light * SDR_WHITE_NITS).astype(np.float32)
 
-    def _convert(
-        self, frames: Sequence[Planes], box: Box, dtype: type, write: Callable[..., None], *parameters: Any
+    def _converted(
+        self, frames: Sequence[Planes], box: Box, dtype: type, matrix: Matrix, tables: Tables | None = None
     ) -> Codes:
-        """The box of all frames, converted by a function of ``kernel`` with its parameters."""
         out: Codes = np.empty((len(frames), box.height, box.width, 3), dtype)
         for frame, target in zip(frames, out, strict=True):
-            write(self._region(frame, box), *parameters, target)
+            layout, planes = self._layout(frame, box), (readonly(frame.y), readonly(frame.cb), readonly(frame.cr))
+            convert(*planes, layout, matrix, tables, target)
         return out
 
-    def _region(self, frame: Planes, box: Box) -> Region:
+    def _layout(self, frame: Planes, box: Box) -> Layout:
         top, left, height, width = map(int, box)
         if min(box) < 0 or top + height > frame.height or left + width > frame.width:
             raise ValueError(f"{box} is not inside a frame of {frame.height} x {frame.width}")
         if frame.bits != self.bits:
             raise ValueError(f"a frame has {frame.bits} bits, expected {self.bits} as in the movie")
-        chroma = chroma_sampling(frame, self.tags.chroma_location)
-        shapes = ((frame.height, frame.width), (chroma.rows, chroma.columns), (chroma.rows, chroma.columns))
-        for plane, (rows, columns) in zip((frame.y, frame.cb, frame.cr), shapes, strict=True):
+        sub_y, sub_x = int(frame.sub_y), int(frame.sub_x)
+        luma, chroma = (frame.height, frame.width), (-(-int(frame.height) // sub_y), -(-int(frame.width) // sub_x))
+        for plane, (rows, columns) in ((frame.y, luma), (frame.cb, chroma), (frame.cr, chroma)):
             if plane.ndim != 2 or plane.shape[0] < rows or plane.shape[1] < columns:
                 raise ValueError(f"a plane is {plane.shape}, expected at least {rows} x {columns}")
-        return Region(readonly(frame.y), readonly(frame.cb), readonly(frame.cr), top, left, chroma)
+        y0, x0 = CHROMA_SITING[self.tags.chroma_location]
+        return Layout(top, left, sub_y, sub_x, y0 * (sub_y - 1), x0 * (sub_x - 1), *chroma)
 
     @cached_property
-    def _tables(self) -> Tables:
-        return tables_of(self.tags, self.settings, self.peak)
+    def _tone_mapping(self) -> tuple[Matrix, Tables]:
+        matrix = matrix_of(self.tags, self.bits, SIGNAL_STEPS - 1, top_signal(self.tags.transfer))
+        return matrix, tables_of(self.tags, self.settings, self.peak)
 
     def _to_bt2020(self, codes: Codes) -> Codes:
         """Codes of ``signal`` converted to BT.2020 primaries in the same linear light as in ``sdr``."""

@@ -14,34 +14,31 @@ from numpy import int32, uint32
 
 from ..frames import Plane
 from ..jit import compiled
-from .tables import Floats, Matrix, Region, RootTable, Tables
+from .tables import Floats, Layout, Matrix, RootTable, Tables
 
 Indices: TypeAlias = np.ndarray[Any, np.dtype[np.uint32]]
 
 
 @compiled
-def write_signal(region: Region, matrix: Matrix, out: Plane) -> None:
-    """Fill ``out``, uint8 or uint16 (height, width, 3), with R'G'B' rounded half up."""
-    height, width, _ = out.shape
-    index, chroma = np.empty((3, width), uint32), np.empty((4, width + 4), f32)
-    red, green, blue = index[0], index[1], index[2]
-    for row in range(height):
-        _signal_row(region, region.top + row, matrix, chroma, index)
-        target = out[row]
-        for x in range(width):
-            target[x, 0] = red[x]
-            target[x, 1] = green[x]
-            target[x, 2] = blue[x]
-
-
-@compiled
-def write_sdr(region: Region, matrix: Matrix, tables: Tables, out: Plane) -> None:
-    """Fill ``out``, uint8 (height, width, 3), with tone-mapped RGB."""
+def convert(y: Plane, cb: Plane, cr: Plane, layout: Layout, matrix: Matrix, tables: Tables | None, out: Plane) -> None:
+    """Fill ``out`` (height, width, 3): uint8, tone-mapped RGB; without tables, uint8 or uint16, R'G'B' half up."""
     height, width, _ = out.shape
     index, chroma = np.empty((3, width), uint32), np.empty((4, width + 4), f32)
     light, factor, scratch = np.empty((3, width), f32), np.empty(width, f32), np.empty((2, width), f32)
-    for row in range(height):
-        _signal_row(region, region.top + row, matrix, chroma, index)
+    left, right = layout.left, layout.left + width
+    for i in range(height):
+        row = layout.top + i
+        if matrix.planes_are_rgb:
+            _scale(cr[row, left:right], matrix, index[0])
+            _scale(y[row, left:right], matrix, index[1])
+            _scale(cb[row, left:right], matrix, index[2])
+        else:
+            _chroma_row(cb, cr, row, right, layout, matrix.chroma_zero, chroma)
+            first = left % layout.sub_x
+            _to_rgb(y[row, left:right], chroma[0, first:], chroma[1, first:], matrix, index[0], index[1], index[2])
+        if tables is None:  # numba compiles a function of its own without what follows
+            _interleave(index[0], index[1], index[2], out[i])
+            continue
         for channel in range(3):
             _look_up(tables.light, index[channel], light[channel])
         if tables.ootf.entries.size > 0:
@@ -56,48 +53,32 @@ def write_sdr(region: Region, matrix: Matrix, tables: Tables, out: Plane) -> Non
         _look_up_between(tables.curve.entries, index[0], scratch[0], scratch[1], factor)
         for channel in range(3):
             _code_index(light[channel], factor, tables.sdr_codes, index[channel])
-        _look_up_rgb(tables.sdr_codes.entries, index[0], index[1], index[2], out[row])
+        _look_up_rgb(tables.sdr_codes.entries, index[0], index[1], index[2], out[i])
 
 
 @compiled
-def _signal_row(region: Region, row: int, matrix: Matrix, chroma: Floats, index: Indices) -> None:
-    """Fill ``index`` (3, width) with R'G'B' of one row, clamped and rounded half up; ``chroma`` is scratch memory."""
-    y, cb, cr, left = region.y, region.cb, region.cr, region.left
-    right = left + index.shape[1]
-    if matrix.planes_are_rgb:
-        _scale(cr[row, left:right], matrix, index[0])
-        _scale(y[row, left:right], matrix, index[1])
-        _scale(cb[row, left:right], matrix, index[2])
-    else:
-        _chroma_row(region, row, right, matrix.chroma_zero, chroma)
-        first = left % region.chroma.sub_x
-        _to_rgb(y[row, left:right], chroma[0, first:], chroma[1, first:], matrix, index[0], index[1], index[2])
-
-
-@compiled
-def _chroma_row(region: Region, row: int, right: int, zero: f32, chroma: Floats) -> None:
+def _chroma_row(cb: Plane, cr: Plane, row: int, right: int, layout: Layout, zero: f32, chroma: Floats) -> None:
     """Fill ``chroma[0]`` and ``chroma[1]`` with Cb and Cr minus ``zero`` at the luma columns up to ``right``.
 
-    They begin at the region's left column, rounded down to a multiple of ``sub_x``. Interpolation is bilinear, first
+    They begin at the box's left column, rounded down to a multiple of ``sub_x``. Interpolation is bilinear, first
     between rows and then between columns; the frame's edge samples are repeated.
     """
-    cb, cr, left, sampling = region.cb, region.cr, region.left, region.chroma
-    at = (row - sampling.y0) / sampling.sub_y
+    at = (row - layout.y0) / layout.sub_y
     above = int(np.floor(at))
     share = f32(at - above)
-    last = sampling.rows - 1
+    last, left = layout.rows - 1, layout.left
     upper, lower = min(max(above, 0), last), min(max(above + 1, 0), last)
-    if sampling.sub_x == 1:
+    if layout.sub_x == 1:
         _mix(cb[upper, left:right], cb[lower, left:right], share, zero, chroma[0])
         _mix(cr[upper, left:right], cr[lower, left:right], share, zero, chroma[1])
         return
     # These columns depend on the samples start..stop, of which the frame has inside..end.
     start, stop = left // 2 - 1, (right + 1) // 2 + 1
-    inside, end = max(start, 0), min(stop, sampling.columns)
+    inside, end = max(start, 0), min(stop, layout.columns)
     u, v = chroma[2, inside - start :], chroma[3, inside - start :]
     _mix(cb[upper, inside:end], cb[lower, inside:end], share, zero, u)
     _mix(cr[upper, inside:end], cr[lower, inside:end], share, zero, v)
-    shift = f32(sampling.x0 / 2)
+    shift = f32(layout.x0 / 2)
     for plane in range(2):
         samples = chroma[2 + plane]
         samples[: inside - start] = samples[inside - start]
@@ -137,6 +118,14 @@ def _to_rgb(luma: Plane, u: Floats, v: Floats, matrix: Matrix, red: Indices, gre
         red[x] = uint32(int32(min(max(grey + red_cr * v[x], black), top)))
         green[x] = uint32(int32(min(max(grey + (green_cb * u[x] + green_cr * v[x]), black), top)))
         blue[x] = uint32(int32(min(max(grey + blue_cb * u[x], black), top)))
+
+
+@compiled
+def _interleave(red: Indices, green: Indices, blue: Indices, out: Plane) -> None:
+    for x in range(red.size):
+        out[x, 0] = red[x]
+        out[x, 1] = green[x]
+        out[x, 2] = blue[x]
 
 
 @compiled

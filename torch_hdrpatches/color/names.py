@@ -47,7 +47,6 @@ ALIASES: Mapping[str, str] = {
 """Other spellings accepted in a recipe; ``smpte2084``, ``arib-std-b67`` and ``gbr`` are those of FFmpeg."""
 
 HDR_TRANSFERS = ("pq", "hlg")
-
 SDR_TRANSFERS = (
     "bt709", "bt470m", "bt470bg", "smpte170m", "smpte240m", "iec61966-2-4", "bt1361e", "iec61966-2-1",
     "bt2020-10", "bt2020-12",
@@ -103,16 +102,12 @@ ACCEPTED: Mapping[str, tuple[str, ...]] = {
 
 
 def accepted_name(field: str, name: str) -> str:
-    """The canonical name of ``name`` in the field ``field`` of ``frames.ColorTags``.
-
-    Raises:
-        ValueError: the name is unknown or cannot be converted.
-    """
+    """The canonical name in this field of ``frames.ColorTags``. Raises ValueError if it cannot be converted."""
     plain = ALIASES.get(name, name)
-    if plain in ACCEPTED[field]:
-        return plain
-    reason = REFUSED.get(plain, "unknown name")
-    raise ValueError(f"{field} {name!r}: {reason}; accepted are {', '.join(ACCEPTED[field])}")
+    if plain not in ACCEPTED[field]:
+        reason = REFUSED.get(plain, "unknown name")
+        raise ValueError(f"{field} {name!r}: {reason}; accepted are {', '.join(ACCEPTED[field])}")
+    return plain
 
 
 def is_hdr(transfer: str) -> bool:

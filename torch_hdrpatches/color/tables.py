@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy import float32 as f32
 
-from ..frames import ColorTags, Plane, Planes
+from ..frames import ColorTags
 from . import formulas
 from .curves import ToneSettings, tone_curve
 from .formulas import Array
-from .names import CHROMA_SITING, is_hdr
+from .names import is_hdr
 
 Floats: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -25,9 +26,11 @@ WIDE_PRIMARIES = ("bt2020", "smpte432")
 """Primaries of SDR movies that are converted to BT.709; those of SD video are so close that they are kept."""
 
 
-class ChromaSampling(NamedTuple):
-    """Positions of chroma samples: luma column x lies at chroma column (x - x0) / sub_x; rows likewise."""
+class Layout(NamedTuple):
+    """The corner of the converted box, and the chroma samples: luma column x is at (x - x0) / sub_x, rows likewise."""
 
+    top: int
+    left: int
     sub_y: int
     sub_x: int
     y0: float
@@ -36,17 +39,6 @@ class ChromaSampling(NamedTuple):
     """Chroma rows of the frame; the plane may have more."""
     columns: int
     """Chroma columns of the frame; the plane may have more."""
-
-
-class Region(NamedTuple):
-    """The planes of a frame, and the corner at which the converted box begins."""
-
-    y: Plane
-    cb: Plane
-    cr: Plane
-    top: int
-    left: int
-    chroma: ChromaSampling
 
 
 class Matrix(NamedTuple):
@@ -93,14 +85,6 @@ class Tables(NamedTuple):
     """uint8: the SDR code of light in 0..1."""
 
 
-def chroma_sampling(frame: Planes, chroma_location: str) -> ChromaSampling:
-    """The positions of chroma samples of this frame; ``chroma_location`` as in ``ColorTags``."""
-    y0, x0 = CHROMA_SITING[chroma_location]
-    sub_y, sub_x = int(frame.sub_y), int(frame.sub_x)
-    rows, columns = -(-int(frame.height) // sub_y), -(-int(frame.width) // sub_x)
-    return ChromaSampling(sub_y, sub_x, y0 * (sub_y - 1), x0 * (sub_x - 1), rows, columns)
-
-
 def matrix_of(tags: ColorTags, bits: int, top: float, top_signal: float = 1.0) -> Matrix:
     """Codes of ``bits`` to R'G'B' in which ``top_signal`` is ``top``; higher signal is clamped."""
     one = top / top_signal
@@ -132,17 +116,23 @@ def tables_of(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tabl
     signal = np.linspace(0.0, top_signal(tags.transfer), SIGNAL_STEPS)
     light = display_light(signal, tags.transfer) / white
     gamut = formulas.rgb_to_rgb(tags.primaries, "bt709")
-    brightest = light[-1] * np.maximum(gamut, 0).sum(axis=1).max()
     kr, kb = formulas.luma_coefficients("bt2020nc" if tags.matrix == "rgb" else tags.matrix)
+    ootf, curve = RootTable(np.empty(0, f32), f32(0)), RootTable(np.ones(2, f32), f32(0))
+    if by_luminance:  # BT.2100, table 5
+        gain, power = formulas.HLG_WHITE_NITS / white, formulas.HLG_GAMMA - 1
+        ootf = root_table(lambda luminance: gain * luminance**power, float(formulas.inverse_oetf_hlg(HLG_TOP)))
+    if hdr:
+        brightest = light[-1] * np.maximum(gamut, 0).sum(axis=1).max()
+        curve = root_table(lambda light: curve_factor(settings, peak_nits, light), brightest)
     return Tables(
         light=(formulas.inverse_oetf_hlg(signal) if by_luminance else light).astype(f32),
-        ootf=hlg_ootf_factor(white) if by_luminance else RootTable(np.empty(0, f32), f32(0)),
+        ootf=ootf,
         scene_weights=formulas.rgb_to_xyz(tags.primaries)[1].astype(f32),
         gamut=gamut.astype(f32),
         luma_weights=np.array([kr, 1 - kr - kb, kb], f32),
         desat=f32(settings.desat if hdr else 0.0),
-        curve=curve_factor(settings, peak_nits, brightest) if hdr else RootTable(np.ones(2, f32), f32(0)),
-        sdr_codes=sdr_codes(),
+        curve=curve,
+        sdr_codes=root_table(lambda light: np.floor(255 * formulas.inverse_eotf_bt1886(light) + 0.5), 1.0, np.uint8),
     )
 
 
@@ -155,33 +145,16 @@ def display_light(signal: Array, transfer: str) -> Array:
     return formulas.eotf_bt1886(signal)
 
 
-def curve_factor(settings: ToneSettings, peak_nits: float, brightest: float) -> RootTable:
-    """The tone curve as a factor, for light up to ``brightest`` (relative to reference white).
-
-    Raises:
-        ValueError: a user's curve returns another shape, or values that are not finite.
-    """
-    light, scale = _square_grid(brightest)
-    light[0] = light[1]  # avoids 0 / 0; black is 0 for any finite factor
+def curve_factor(settings: ToneSettings, peak_nits: float, light: Array) -> Array:
+    """The tone curve f as f(x) / x at increasing values of light. Raises ValueError for a user's invalid curve."""
+    light = np.maximum(light, light[1])  # avoids 0 / 0; black is 0 for any finite factor
     toned = tone_curve(settings, peak_nits)(light)
     if toned.shape != light.shape or not np.isfinite(toned).all():
         raise ValueError(f"curve {settings.curve!r} must return one finite value for each value of light")
-    return RootTable((toned / light).astype(f32), scale)
+    return toned / light
 
 
-def hlg_ootf_factor(white_nits: float) -> RootTable:
-    """HLG display light relative to white over scene light, by scene luminance (BT.2100, table 5)."""
-    luminance, scale = _square_grid(float(formulas.inverse_oetf_hlg(HLG_TOP)))
-    return RootTable((formulas.HLG_WHITE_NITS / white_nits * luminance ** (formulas.HLG_GAMMA - 1)).astype(f32), scale)
-
-
-def sdr_codes() -> RootTable:
-    """8-bit SDR codes of light in 0..1, rounded half up."""
-    light, scale = _square_grid(1.0)
-    return RootTable(np.floor(255 * formulas.inverse_eotf_bt1886(light) + 0.5).astype(np.uint8), scale)
-
-
-def _square_grid(highest: float) -> tuple[Array, f32]:
-    """The x of each entry of a ``RootTable`` from 0 to ``highest``, and its ``scale``."""
+def root_table(function: Callable[[Array], Array], highest: float, dtype: type = f32) -> RootTable:
+    """The table of ``function`` for light from 0 to ``highest``."""
     roots = np.linspace(0.0, np.sqrt(highest), ROOT_STEPS + 1)
-    return roots**2, f32(ROOT_STEPS / roots[-1])
+    return RootTable(function(roots**2).astype(dtype), f32(ROOT_STEPS / roots[-1]))
