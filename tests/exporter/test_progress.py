@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from torch_hdrpatches import Recipe, export
-from torch_hdrpatches.cli.progress import ProgressBars, line, shown
+from torch_hdrpatches.cli.output import ProgressBars, line, shown
 from torch_hdrpatches.exporter import Progress, processes, serial, watching
 from torch_hdrpatches.exporter.job import Job
 from torch_hdrpatches.exporter.progress import CategoryProgress, ProgressTracker, json_lines

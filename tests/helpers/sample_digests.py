@@ -36,7 +36,7 @@ def make(folder: Path) -> None:
     """Write the demo's movie and the recipes."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        from torch_hdrpatches.cli.demo import make_demo
+        from torch_hdrpatches.cli.exports import make_demo
     except ImportError:
         from torch_hdrpatches.demo import make_demo  # type: ignore[import-not-found,no-redef]
     make_demo(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,9 @@ def boxed(frame: Plane, crop: tuple[int, int, int, int], size: tuple[int, int]) 
 
 
 def _sheet(samples: Sequence[Sample], frames: Mapping[str, Plane]) -> Image.Image:
-    gts = [_fitted(as_image(sample["gt"]), CELL, HEIGHT) for sample in samples]
-    lqs = [[_fitted(as_image(frame), CELL, SMALL) for frame in sample["lq"]] for sample in samples]
+    fitted = partial(ImageOps.contain, method=Image.Resampling.LANCZOS)
+    gts = [fitted(as_image(sample["gt"]), (CELL, HEIGHT)) for sample in samples]
+    lqs = [[fitted(as_image(frame), (CELL, SMALL)) for frame in sample["lq"]] for sample in samples]
     columns = -(-len(lqs[0]) // 2)
     gt_left = GAP + CELL + GAP
     lq_left = gt_left + max(gt.width for gt in gts) + GAP
@@ -102,7 +104,3 @@ def _caption(sample: Sample) -> Iterator[str]:
     yield f"sharpness {sample['measures']['sharpness']:.0f}"
     if sample["tonemap"]["curve"] != "none":
         yield f"{sample['tonemap']['curve']}, peak {sample['tonemap']['peak']:g} cd/m2"
-
-
-def _fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    return ImageOps.contain(image, (width, height), Image.Resampling.LANCZOS)

@@ -136,8 +136,8 @@ class _Measured:
     @property
     def seconds_per_slot(self) -> float:
         """The average over whole runs."""
-        later = mean(self.next or self.first) if self.first else 0.0
-        return (mean(self.first) - later) / SLOTS_PER_RUN + later if self.first else 0.0
+        first, later = mean(self.first or [0.0]), mean(self.next or self.first or [0.0])
+        return (first - later) / SLOTS_PER_RUN + later
 
     def survival(self, category: str) -> float:
         """Share of a category's planned samples that were given; 1 if none was planned."""
@@ -197,7 +197,8 @@ def _planned(
 def _category(
     recipe: ResolvedRecipe, name: str, planned: Mapping[tuple[str, str], float], measured: _Measured
 ) -> CategoryForecast:
-    target, pixels = recipe.categories[name].target, {fmt: math.prod(f.gt) for fmt, f in recipe.all_formats.items()}
+    target = recipe.categories[name].target
+    pixels = {fmt: math.prod(spec.gt) for fmt, spec in recipe.all_formats.items()}
     mix = {fmt: count for (category, fmt), count in planned.items() if category == name}
     per_epoch = sum(mix.values()) * measured.survival(name)
     epochs = (target / per_epoch if per_epoch else math.inf) if target else float(per_epoch > 0)

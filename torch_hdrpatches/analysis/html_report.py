@@ -77,9 +77,7 @@ def _page(selection: Selection) -> dict[str, Any]:
         by_category[movie][category] += count
     return {
         "selection": selection,
-        "recipe": recipe,
         "recipe_text": recipe_toml(recipe),
-        "tally": tally,
         "by_format": by_format,
         "by_category": by_category,
         "at_first_attempt": sum(fields["attempt"] == 0 for fields in metadata) / max(1, len(metadata)),
@@ -129,15 +127,9 @@ def _card(sample: Sample, frame: Plane | None) -> dict[str, Any]:
     # The frames stacked top to bottom: the page scrolls through them.
     strip = Image.fromarray(np.concatenate([np.asarray(as_image(low)) for low in sample["lq"]]))
     strip.thumbnail((strip.width, WEBP_HEIGHT), Image.Resampling.LANCZOS)
-    return {
-        "sample": sample,
-        "frame": None if frame is None else boxed(frame, sample["crop"], FRAME_SIZE),
-        "gt": gt,
-        "lq": strip,
-        "fields": {
-            name: value for name, value in sample.items() if not isinstance(value, Tensor) and name != "__key__"
-        },
-    }
+    source = None if frame is None else boxed(frame, sample["crop"], FRAME_SIZE)
+    fields = {name: value for name, value in sample.items() if not isinstance(value, Tensor) and name != "__key__"}
+    return {"sample": sample, "frame": source, "gt": gt, "lq": strip, "fields": fields}
 
 
 def _on_one_line(value: object) -> str:

@@ -3,9 +3,7 @@
 ``app``      the program: commands, errors, exit codes
 ``recipes``  commands before an export: init, probe, plan, preview, split, audit, convert, bench
 ``exports``  commands that write or read shards: demo, export, tally, verify, reproduce
-``output``   what commands print: tables, units
-``progress`` live progress of an export
-``demo``     the demo's movie and recipe
+``output``   what commands print: tables, units, the live progress of an export
 """
 
 from .app import app, main

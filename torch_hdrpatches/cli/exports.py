@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
-from ..analysis.contact_sheet import contact_sheet
+from .. import analysis, exporter
 from ..analysis.reproduce import random_keys
-from ..analysis.reproduce import reproduce as reproduce_samples
 from ..errors import RecipeError
-from ..exporter.export import export as export_shards
-from ..exporter.job import Job, JobRecord
-from ..exporter.parts import Part, export_part, finish_parts
+from ..exporter.job import Job
 from ..exporter.processes import Executor, on_this_machine
-from ..exporter.ray import on_ray
-from ..exporter.repair import repair
-from ..exporter.verify import Problem
-from ..exporter.verify import verify as find_problems
 from ..recipe.recipe import Recipe
 from ..sampling.tally import Tally
 from ..shards.manifest import sidecars, tally_of
 from ..storage.disk_errors import as_export_error
-from .demo import make_demo
-from .output import ExitCode, console, counted, say, show_tally
-from .progress import shown
+from ..testing.movie import MovieSpec, write_movie
+from .output import AsJson, ExitCode, RecipeFile, console, counted, say, show_tally, shown
 
 app = typer.Typer()
 
@@ -37,11 +28,39 @@ Exported = Annotated[str, typer.Argument(help="An exported folder, or its URL.")
 MovedRecipe = Annotated[Path | None, typer.Option(help="A recipe with the new paths of the movies, if they moved.")]
 
 
-class Engine(StrEnum):
-    """What runs the jobs of an export."""
+DEMO_MOVIE = MovieSpec(
+    height=1080,
+    width=1920,
+    frames=504,
+    cuts=(96, 190, 300, 410),
+    bars=(138, 138, 0, 0),
+    numbers=False,
+    keyint=120,
+    crf=20,
+)
+"""21 seconds of HDR10 with black bars (2.35:1) and cuts between keyframes."""
 
-    processes = "processes"
-    ray = "ray"
+DEMO_RECIPE = """\
+# What the demo exports. Every key is explained in docs/recipe.md.
+seed = 0
+
+[sampling]
+timestamps_per_movie = 32   # evenly spaced moments of the movie; 3000 is the default for a whole film
+
+[shards]
+runs = 2                    # runs of eight neighbouring slots per shard; 32 is the default
+
+[categories.master]
+formats = { small_540 = 0.6, medium_169 = 0.4 }
+
+[categories.space]
+target = 20                 # stop at this many samples
+formats = { small_540 = 1.0 }
+
+[[movies]]
+path = "demo.mkv"
+categories = { master = 1.0, space = 0.8 }
+"""
 
 
 @app.command()
@@ -51,20 +70,33 @@ def demo(
     """Make a small HDR10 movie, export it, and draw a contact sheet. Needs no input."""
     recipe = make_demo(out)
     say(f"wrote {out / 'demo.mkv'} and {recipe}")
-    tally = export_shards(recipe, out / "shards", workers=2)
-    sheet = contact_sheet(out / "shards", out / "contact-sheet.png")
+    tally = exporter.export(recipe, out / "shards", workers=2)
+    sheet = analysis.contact_sheet(out / "shards", out / "contact-sheet.png")
     show_tally(tally)
     say(f"look at {sheet}")
 
 
+def make_demo(folder: Path) -> Path:
+    """Write ``recipe.toml``, and ``demo.mkv`` if it does not exist, into a folder; returns the recipe's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    movie, recipe = folder / "demo.mkv", folder / "recipe.toml"
+    if not movie.exists():
+        partial = movie.with_name(f"demo.partial-{os.getpid()}.mkv")  # another process may be writing the same movie
+        write_movie(partial, DEMO_MOVIE)
+        partial.replace(movie)
+    recipe.write_text(DEMO_RECIPE, encoding="utf-8")
+    return recipe
+
+
 @app.command()
 def export(
-    recipe: Annotated[Path, typer.Argument(help="Recipe file (TOML or JSON).")],
+    recipe: RecipeFile,
     out: Annotated[str, typer.Argument(help="Folder for the shards, or its URL.")],
     workers: Annotated[int, typer.Option(min=1, help="Number of processes, or of Ray tasks at a time.")] = 1,
     executor: Annotated[
-        Engine, typer.Option(help="Run jobs in processes of this machine, or on the Ray cluster at RAY_ADDRESS.")
-    ] = Engine.processes,
+        Literal["processes", "ray"],
+        typer.Option(help="Run jobs in processes of this machine, or on the Ray cluster at RAY_ADDRESS."),
+    ] = "processes",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Run only every N-th job, starting with job I (0 to N-1).")
@@ -80,20 +112,14 @@ def export(
         raise RecipeError("--part and --finish exclude each other: run all parts first, then --finish")
     with as_export_error(out):
         if finish:
-            tally = finish_parts(recipe, out, limit=limit)
+            tally = exporter.finish_parts(recipe, out, limit=limit)
         else:
-            engine: Executor[Job, JobRecord] = (on_ray if executor is Engine.ray else on_this_machine)(workers)
+            engine: Executor[Job, Any] = exporter.on_ray(workers) if executor == "ray" else on_this_machine(workers)
             begun = tally_of(out) if sidecars(out) and not part else Tally()
-            run = partial(export_part, part=Part.parse(part)) if part else export_shards
+            run = partial(exporter.export_part, part=exporter.Part.parse(part)) if part else exporter.export
             with shown(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
-                tally = run(
-                    recipe,
-                    out,
-                    executor=watched.around(engine),
-                    limit=limit,
-                    extend=extend,
-                    progress=watched.committed,
-                )
+                engine = watched.around(engine)
+                tally = run(recipe, out, executor=engine, limit=limit, extend=extend, progress=watched.committed)
     show_tally(tally)
     if part:
         say(f"part {part} is done; after all parts: hdrpatches export {recipe} {out} --finish")
@@ -104,11 +130,11 @@ def export(
 @app.command()
 def tally(
     out: Annotated[str, typer.Argument(help="An exported folder or its URL; the export may be unfinished.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Count the samples of an exported folder."""
     if as_json:
-        console.print_json(json.dumps(tally_of(out).counts()))
+        console.print_json(data=tally_of(out).counts())
     else:
         show_tally(tally_of(out))
 
@@ -121,17 +147,17 @@ def verify(
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
 ) -> None:
     """Read every file of an exported folder, and list damage."""
-    problems = find_problems(out, executor=on_this_machine(workers))
+    problems = exporter.verify(out, executor=on_this_machine(workers))
     _list(problems)
     if problems and mend:
-        problems = repair(out, problems, recipe=recipe, workers=workers)
+        problems = exporter.repair(out, problems, recipe=recipe, workers=workers)
         say("after the repair:")
         _list(problems)
     if problems:
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _list(problems: Sequence[Problem]) -> None:
+def _list(problems: Sequence[object]) -> None:
     for problem in problems:
         say(str(problem), "red")
     say(counted(len(problems), "problem") if problems else "no problems")
@@ -150,7 +176,7 @@ def reproduce(
     if not wanted:
         raise RecipeError("no samples to reproduce: give keys, or --random N")
     differ = 0
-    for key, differences in reproduce_samples(out, wanted, recipe=recipe):
+    for key, differences in analysis.reproduce(out, wanted, recipe=recipe):
         differ += bool(differences)
         say(f"{key}: {'; '.join(differences) or 'equal'}")
     say(f"{len(wanted) - differ} of {len(wanted)} are equal")

@@ -1,24 +1,34 @@
-"""What commands print: the console, tables, units and exit codes."""
+"""What commands print: tables, units, and the live progress of an export."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import IntEnum
 from pathlib import Path
+from typing import Annotated
 
+import typer
+from rich import progress as bars
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.filesize import decimal
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from ..analysis.bench import Bench
 from ..analysis.forecast import Forecast
+from ..exporter.progress import Progress, ProgressTracker, Watcher, watching
 from ..probe.verdict import Status, Verdict
+from ..recipe.recipe import ResolvedRecipe
 from ..sampling.tally import Tally
 
 console = Console()
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (TOML or JSON).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class ExitCode(IntEnum):
@@ -38,8 +48,7 @@ def say(text: str, style: str | None = None, *, markup: bool = False) -> None:
     console.print(text, style=style, markup=markup, highlight=False, soft_wrap=True)
 
 
-def say_failures(failures: Mapping[str, str]) -> None:
-    """Name each movie that cannot be used, with the reason."""
+def _say_failures(failures: Mapping[str, str]) -> None:
     for movie, reason in sorted(failures.items()):
         say(f"[red]{movie} cannot be used[/]: {escape(reason)}", markup=True)
 
@@ -65,9 +74,9 @@ def listed(reasons: Mapping[str, int]) -> str:
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
     """A row per movie: whether it can be used, why not, and its properties."""
     styles: dict[Status, str] = {"usable": "green", "usable with assume": "yellow", "refused": "red"}
-    table = Table("movie", "verdict", box=SIMPLE_HEAD, show_lines=True)
-    for column, ratio in zip(table.columns, (1, 3), strict=True):
-        column.overflow, column.ratio = "fold", ratio  # wraps long reasons instead of cutting them off
+    # Long reasons are wrapped instead of cut off.
+    columns = Column("movie", overflow="fold", ratio=1), Column("verdict", overflow="fold", ratio=3)
+    table = Table(*columns, box=SIMPLE_HEAD, show_lines=True)
     for verdict in verdicts:
         text = f"[{styles[verdict.status]}]{escape(verdict.text)}[/]"
         table.add_row(escape(Path(verdict.path).name), "\n".join([text, *map(escape, _properties(verdict))]))
@@ -80,19 +89,18 @@ def _properties(verdict: Verdict) -> Iterator[str]:
     if not (facts := verdict.facts):
         return
     tags, active = facts.tags, facts.active
-    rotation = f", rotated by {facts.rotation}°" if facts.rotation else ""
     yield (
         f"{facts.codec} {facts.width}x{facts.height}, {facts.bits} bit {facts.chroma}, {duration(facts.duration)} at "
-        f"{facts.fps:.5g} fps{rotation}, keyframes at most {verdict.keyframe_seconds:.1f} s apart"
+        f"{facts.fps:.5g} fps{f', rotated by {facts.rotation}°' if facts.rotation else ''}, "
+        f"keyframes at most {verdict.keyframe_seconds:.1f} s apart"
     )
     yield f"colour {tags.transfer}, {tags.primaries}, {tags.matrix}, {tags.range}, chroma {tags.chroma_location}"
     levels = {"MaxCLL": facts.max_cll, "MaxFALL": facts.max_fall, "mastering display": facts.mastering_peak}
     light = ", ".join(f"{name} {nits:g}" for name, nits in levels.items() if nits)
-    metadata = [f"{light} cd/m2"] if light else []
-    metadata += [f"Dolby Vision {facts.dolby_vision}"] if facts.dolby_vision else []
-    metadata += ["HDR10+"] if facts.hdr10_plus else []
-    if metadata:
-        yield ", ".join(metadata)
+    dolby_vision = facts.dolby_vision and f"Dolby Vision {facts.dolby_vision}"
+    metadata = (light and f"{light} cd/m2", dolby_vision, "HDR10+" if facts.hdr10_plus else "")
+    if any(metadata):
+        yield ", ".join(filter(None, metadata))
     if facts.has_bars:
         yield f"black bars: the active picture is {active.width}x{active.height} at {active.left}, {active.top}"
 
@@ -101,18 +109,16 @@ def show_tally(tally: Tally) -> None:
     """Samples by category, format and movie, refused windows by reason, and movies that failed."""
     for what in ("category", "format"):
         _show_table((what, "samples"), tally.by(what).items())
-    by_movie = tally.by_movie().items()
-    rows = ((name, counts["samples"], listed(counts["rejects"])) for name, counts in by_movie)
-    _show_table(("movie", "samples", "refused windows"), rows)
+    movies = ((name, counts["samples"], listed(counts["rejects"])) for name, counts in tally.by_movie().items())
+    _show_table(("movie", "samples", "refused windows"), movies)
     if reasons := tally.reasons():
         _show_table(("refused because", "windows"), reasons.items())
-    say_failures(tally.failures)
+    _say_failures(tally.failures)
     console.print(f"{tally.total} samples from {tally.slots} slots; {tally.windows} windows were decoded")
 
 
 def show_forecast(found: Forecast, workers: int) -> None:
     """What an export will give, and what is wrong with the recipe or its movies."""
-    columns = ("category", "samples", "target", "per epoch", "epochs", "formats", "size")
     rows = (
         (
             category.name,
@@ -125,10 +131,10 @@ def show_forecast(found: Forecast, workers: int) -> None:
         )
         for category in found.categories
     )
-    _show_table(columns, rows)
+    _show_table(("category", "samples", "target", "per epoch", "epochs", "formats", "size"), rows)
     for problem in found.problems:
         say(f"[yellow]note[/] {escape(problem)}", markup=True)
-    say_failures(found.failures)
+    _say_failures(found.failures)
     total = sum(category.samples for category in found.categories)
     say(
         f"{total} samples, about {decimal(found.bytes)} in {counted(found.shards, 'shard')}, from "
@@ -149,13 +155,8 @@ def show_bench(found: Bench) -> None:
         (rate.workers, f"{rate.samples_per_second:.1f}{marks.get(rate, '')}", rate.samples) for rate in found.rates
     )
     _show_table(("workers", "samples/s", "samples measured"), rates)
-    _show_table(
-        ("shard codec", "encode ms", "decode ms", "kB per sample"),
-        (
-            (cost.codec, f"{cost.encode_ms:.1f}", f"{cost.decode_ms:.1f}", f"{cost.kilobytes:.0f}")
-            for cost in found.codecs
-        ),
-    )
+    codecs = ((c.codec, f"{c.encode_ms:.1f}", f"{c.decode_ms:.1f}", f"{c.kilobytes:.0f}") for c in found.codecs)
+    _show_table(("shard codec", "encode ms", "decode ms", "kB per sample"), codecs)
     say(
         f"Use PatchLoader(dataset, num_workers={found.best.workers}). If training takes more than "
         f"{found.best.samples_per_second:.0f} samples/s on this machine, export shards first: hdrpatches export"
@@ -167,3 +168,81 @@ def _show_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
+
+
+class ProgressBars(bars.Progress):
+    """A bar per category; below them the movies being read, waiting jobs and what was refused."""
+
+    def __init__(self, now: Callable[[], Progress], console: Console) -> None:
+        self.now = now
+        super().__init__(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(bar_width=30),
+            bars.MofNCompleteColumn(separator=" of "),
+            bars.TextColumn("{task.fields[rate]:.1f}/s"),
+            bars.TextColumn("{task.fields[left]}"),  # rich's own estimate forgets commits that are minutes apart
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+        )
+        for category in now().categories:
+            self.add_task(category.name, total=max(1, category.expected), rate=0.0, left="")
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars and the lines below them, as of now."""
+        now = self.now()
+        for task, category in zip(self.task_ids, now.categories, strict=False):  # rich asks once before there are tasks
+            left = _left(category.seconds_left)
+            self.update(task, completed=category.samples, rate=category.per_second, left=left)
+        yield self.make_tasks_table(self.tasks)
+        reading = [f"reading {', '.join(now.movies)}"] if now.movies else []
+        lines = [*reading, *_notes(now), *(f"{movie} cannot be used" for movie in sorted(now.tally.failures))]
+        yield from (Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in lines)
+
+
+def line(progress: Progress) -> str:
+    """The progress of all categories on one line."""
+    names = ", ".join(f"{category.name} {category.samples}/{category.expected}" for category in progress.categories)
+    rate = sum(category.per_second for category in progress.categories)
+    return "; ".join([names, f"{rate:.1f} samples/s, {_left(progress.seconds_left)}", *_notes(progress)])
+
+
+def lines(console: Console) -> Watcher:
+    """A watcher that prints a line every ten seconds at most."""
+    last = -math.inf
+
+    def write(progress: Progress) -> None:
+        nonlocal last
+        if progress.event in ("commit", "finish") and progress.seconds - last >= 10:
+            last = progress.seconds
+            console.print(line(progress), soft_wrap=True, highlight=False, markup=False)
+
+    return write
+
+
+def _notes(progress: Progress) -> Iterator[str]:
+    if reasons := progress.tally.reasons():
+        yield f"refused {listed(reasons)}"
+    if progress.waiting:
+        verb = "wait" if progress.waiting > 1 else "waits"
+        yield f"{counted(progress.waiting, 'finished job')} {verb} for an earlier job"
+
+
+def _left(seconds: float) -> str:
+    if not seconds:
+        return "done"
+    return f"{duration(seconds)} left" if math.isfinite(seconds) else "–"
+
+
+@contextmanager
+def shown(
+    recipe: ResolvedRecipe, begun: Tally, *, limit: int | None = None, log_json: Path | None = None
+) -> Iterator[ProgressTracker]:
+    """Show the progress of an export on stderr. ``begun`` is what an earlier run has committed already."""
+    console = Console(stderr=True)
+    watchers = [] if console.is_terminal else [lines(console)]
+    with ExitStack() as stack:
+        export = stack.enter_context(watching(recipe, begun, *watchers, limit=limit, log_json=log_json))
+        if console.is_terminal:
+            stack.enter_context(ProgressBars(export.now, console))
+        yield export

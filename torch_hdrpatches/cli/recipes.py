@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ from rich.table import Table
 
 from .. import analysis
 from ..analysis.bench import bench as measure
+from ..analysis.split import By
 from ..errors import RecipeError
 from ..probe.verdict import verdict_on
 from ..recipe.convert import convert as convert_old
@@ -20,20 +19,11 @@ from ..recipe.recipe import Recipe
 from ..recipe.starter import starter
 from ..recipe.toml import recipe_toml
 from ..sampling.stream import PatchStream
-from .output import ExitCode, console, counted, say, show_bench, show_forecast, show_verdicts
+from .output import AsJson, ExitCode, RecipeFile, console, counted, say, show_bench, show_forecast, show_verdicts
 
 app = typer.Typer()
 
-RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (TOML or JSON).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NewRecipe = Annotated[Path, typer.Option("-o", "--out", help="The recipe to write.")]
-
-
-class SplitBy(StrEnum):
-    """How ``split`` divides."""
-
-    movie = "movie"
-    time = "time"
 
 
 @app.command()
@@ -57,7 +47,7 @@ def probe(movies: Annotated[list[str], typer.Argument(help="Movie files.")], as_
     """Show the properties of movies, and whether they can be used."""
     verdicts = [verdict_on(path) for path in movies]
     if as_json:
-        console.print_json(json.dumps([verdict.to_json() for verdict in verdicts]))
+        console.print_json(data=[verdict.to_json() for verdict in verdicts])
     else:
         show_verdicts(verdicts)
     if any(verdict.facts is None for verdict in verdicts):
@@ -74,7 +64,7 @@ def plan(
     """Estimate what a recipe will give (samples, bytes, time), and point out problems. Decodes a few windows."""
     found = analysis.forecast(PatchStream(recipe), seconds=seconds)
     if as_json:
-        console.print_json(json.dumps(found.to_json()))
+        console.print_json(data=found.to_json())
     else:
         show_forecast(found, workers)
     if found.failures:
@@ -90,32 +80,31 @@ def preview(
     ] = None,
 ) -> None:
     """Show samples of a recipe or an export on a contact sheet (.png), or in a report for the browser (.html)."""
-    if out.suffix not in (".png", ".html"):
-        raise RecipeError(f"{out}: expected a name that ends in .png or .html")
-    if out.suffix == ".png":
-        analysis.contact_sheet(source, out, rows=rows or 8)
-    else:
-        analysis.html_report(source, out, rows or 48)
+    match out.suffix:
+        case ".png":
+            analysis.contact_sheet(source, out, rows=rows or 8)
+        case ".html":
+            analysis.html_report(source, out, rows or 48)
+        case _:
+            raise RecipeError(f"{out}: expected a name that ends in .png or .html")
     say(f"look at {out}")
 
 
 @app.command()
 def split(
     recipe: RecipeFile,
-    by: Annotated[SplitBy, typer.Option(help="Whole movies, or one part of each movie between two cuts.")] = (
-        SplitBy.movie
-    ),
+    by: Annotated[By, typer.Option(help="Whole movies, or one part of each movie between two cuts.")] = "movie",
     share: Annotated[float, typer.Option(help="Share of the slots that go into validation.")] = 0.1,
     gap: Annotated[float, typer.Option(min=0, help="With --by time: seconds to leave out around each cut.")] = 2.0,
 ) -> None:
     """Write RECIPE.train.toml and RECIPE.validation.toml that share no shot, and check them as `audit` does."""
-    parts = analysis.split(Recipe.load(recipe), share=share, by=by.value, gap=gap)
-    names = [recipe.with_name(f"{recipe.stem}.{part}.toml") for part in ("train", "validation")]
-    for path, part in zip(names, parts, strict=True):
+    parts = analysis.split(Recipe.load(recipe), share=share, by=by, gap=gap)
+    paths = [recipe.with_name(f"{recipe.stem}.{part}.toml") for part in ("train", "validation")]
+    for path, part in zip(paths, parts, strict=True):
         _refuse_to_overwrite(path)
-        path.write_text(recipe_toml(part, f"Split from {recipe.name} by {by.value}."), encoding="utf-8")
+        path.write_text(recipe_toml(part, f"Split from {recipe.name} by {by}."), encoding="utf-8")
         say(f"wrote {path} with {counted(len(part.movies), 'movie')}")
-    _audit(*parts)
+    audit(*paths)
 
 
 @app.command()
@@ -124,11 +113,7 @@ def audit(
     validation: Annotated[Path, typer.Argument(help="Recipe for validation.")],
 ) -> None:
     """Check that two recipes share no shot, by looking for cuts in the movies."""
-    _audit(Recipe.load(train), Recipe.load(validation))
-
-
-def _audit(train: Recipe, validation: Recipe) -> None:
-    findings = analysis.audit(train, validation)
+    findings = analysis.audit(Recipe.load(train), Recipe.load(validation))
     for finding in findings:
         mark = "[green]apart[/]" if finding.proved else "[red]not proved[/]"
         say(f"{mark} {finding.movie}: {escape(finding.text)}", markup=True)
@@ -145,16 +130,15 @@ def convert(
     _refuse_to_overwrite(out)
     converted = convert_old(old)
     out.write_text(converted.text, encoding="utf-8")
-    table = Table("old setting", "value", "became", show_lines=False)
+    table = Table("old setting", "value", "became")
     for note in converted.notes:
         became = note.became if note.applies else f"not applicable: {note.became}"
         table.add_row(note.setting, note.value, became, style=None if note.applies else "yellow")
     console.print(table)
     missing = [movie.path for movie in converted.recipe.movies if not Path(movie.path).exists()]
     if missing:
-        console.print(
-            f"[yellow]{len(missing)} of {len(converted.recipe.movies)} movies do not exist here[/], e.g. {missing[0]}"
-        )
+        count = f"{len(missing)} of {len(converted.recipe.movies)}"
+        console.print(f"[yellow]{count} movies do not exist here[/], e.g. {missing[0]}")
     say(f"wrote {out}")
 
 
@@ -168,7 +152,7 @@ def bench(
     is_recipe = len(sources) == 1 and Path(sources[0]).suffix in (".toml", ".json")
     found = measure(Recipe.load(sources[0]) if is_recipe else Recipe.of(sources), seconds=seconds)
     if as_json:
-        console.print_json(json.dumps(found.to_json()))
+        console.print_json(data=found.to_json())
     else:
         show_bench(found)
 

@@ -6,8 +6,8 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -26,7 +26,7 @@ class CategoryProgress:
     name: str
     samples: int
     expected: int
-    """Its target; without one, the samples of an epoch if nothing is refused."""
+    """The target; without one, the samples of an epoch if nothing is refused."""
     per_second: float
     """Since the export began or resumed."""
 
@@ -44,7 +44,7 @@ class Progress:
     seconds: float
     """Since it began or resumed."""
     tally: Tally
-    """Of everything that is committed."""
+    """Of all that is committed."""
     categories: tuple[CategoryProgress, ...]
     movies: tuple[str, ...]
     """Movies that are being read."""
@@ -85,18 +85,17 @@ class ProgressTracker:
     """Follows an export: wraps its executor, takes its commits (``committed``), and calls watchers."""
 
     def __init__(
-        self, recipe: ResolvedRecipe, begun: Tally, watchers: Iterable[Watcher], limit: int | None = None
+        self, recipe: ResolvedRecipe, begun: Tally, watchers: Sequence[Watcher], limit: int | None = None
     ) -> None:
         self.plan = Plan(recipe)
         self.expected = {name: min(count, limit or count) for name, count in _expected(recipe).items()}
-        self.watchers = tuple(watchers)
+        self.watchers = watchers
         self.began = time.monotonic()
-        self.before = begun.by("category")
+        self.before = Counter(begun.by("category"))
         self.tally = begun
         self.running: dict[int, tuple[str, ...]] = {}
         """Job to the movies that it reads."""
-        self.done: set[int] = set()
-        """Finished jobs."""
+        self.finished: set[int] = set()
 
     def around(self, executor: Executor[Job, Any]) -> Executor[Job, Any]:
         """An executor that does the same, and reports the start and end of jobs."""
@@ -104,7 +103,7 @@ class ProgressTracker:
         def watched(work: Callable[[Job], Any], jobs: Iterable[Job]) -> Results[Job, Any]:
             for job, result in executor(work, map(self._started, jobs)):
                 self.running.pop(job.index, None)
-                self.done.add(job.index)
+                self.finished.add(job.index)
                 self.tell("finish")
                 yield job, result
 
@@ -129,15 +128,15 @@ class ProgressTracker:
     def now(self, event: str = "") -> Progress:
         """The progress at this moment."""
         seconds, samples = time.monotonic() - self.began, Counter(self.tally.by("category"))
-        made = samples - Counter(self.before)
+        made = samples - self.before
         categories = tuple(
             CategoryProgress(name, samples[name], expected, made[name] / seconds if seconds else 0.0)
             for name, expected in self.expected.items()
         )
-        running, done = dict(self.running), set(self.done)  # copies, as a display asks from a thread of its own
+        running, finished = self.running.copy(), self.finished.copy()  # as a display asks from a thread of its own
         movies = tuple(sorted({movie for movies in running.values() for movie in movies}))
         earliest = min(running, default=math.inf)
-        waiting = sum(index > earliest for index in done)
+        waiting = sum(index > earliest for index in finished)
         return Progress(seconds, self.tally, categories, movies, waiting, event)
 
 
@@ -154,9 +153,8 @@ def watching(
         limit: at most this many samples per category.
         log_json: a file to append events to, as JSON lines.
     """
-    with ExitStack() as stack:
-        logs = [json_lines(stack.enter_context(log_json.open("a", encoding="utf-8")))] if log_json else []
-        tracker = ProgressTracker(recipe, begun, [*watchers, *logs], limit)
+    with log_json.open("a", encoding="utf-8") if log_json else nullcontext() as file:
+        tracker = ProgressTracker(recipe, begun, [*watchers, *([json_lines(file)] if file else [])], limit)
         tracker.tell("begin")
         yield tracker
         tracker.tell("end")
