@@ -1,7 +1,6 @@
 """Exports a recipe into shards, by any number of processes, so that an export that was killed can be resumed.
 
-``export``    ``export``: from a recipe to a finished folder
-``parts``     the same for job arrays: every n-th job, then all committed
+``export``    from a recipe to a finished folder, at once or in parts for job arrays
 ``job``       one job: some runs of an epoch, exported into shards in the work folder
 ``commit``    finished jobs in order: cuts at targets, final names, sidecars
 ``lock``      one export at a time in a folder, and always the same export
@@ -13,8 +12,7 @@
 ``progress``  rate and remaining time, for watchers and as JSON lines
 """
 
-from .export import export
-from .parts import Part, export_part, finish_parts
+from .export import Part, export, export_part, finish_parts
 from .processes import processes, serial
 from .progress import Progress, watching
 from .ray import on_ray

@@ -25,10 +25,11 @@ class Ledger:
 
     def __init__(self, folder: Folder, stream: PatchStream, milestones: Milestones) -> None:
         self.folder = folder
-        self.recipe = stream.recipe
+        self.stream = stream
+        self.categories = stream.recipe.categories
         self.milestones = milestones
-        self.runs = len(stream.plan)
-        self.per_epoch = -(-self.runs // self.recipe.shards.runs)
+        self.per_epoch = -(-len(stream.plan) // stream.recipe.shards.runs)
+        """Jobs of an epoch."""
         self.next = 0
         """The first job that is not committed."""
         self.counts: Counter[str] = Counter()
@@ -46,41 +47,36 @@ class Ledger:
         """The categories to export in an epoch: all in the first, then those below their targets."""
         return tuple(
             name
-            for name, category in self.recipe.categories.items()
+            for name, category in self.categories.items()
             if (epoch == 0 if category.target is None else self.counts[name] < category.target)
         )
 
     def jobs(self) -> Iterator[Job]:
         """The jobs to do, as long as samples are wanted."""
+        runs, positions = self.stream.recipe.shards.runs, range(len(self.stream.plan))
         for index in count(self.next):
             epoch, number = divmod(index, self.per_epoch)
             if not (wanted := self.wanted(epoch)):
                 return
-            missing = self.missing(index, wanted)
-            if missing and self.record(index, missing) is None:
-                first = number * self.recipe.shards.runs
-                yield Job(index, epoch, range(first, min(first + self.recipe.shards.runs, self.runs)), missing)
+            missing, record = self.state(index, wanted)
+            if missing and record is None:
+                yield Job(index, epoch, positions[number * runs : (number + 1) * runs], missing)
 
-    def missing(self, index: int, categories: tuple[str, ...]) -> tuple[str, ...]:
-        """The categories whose shard of a job is not committed."""
-        return tuple(name for name in categories if f"{shard_name(name, index)}.json" not in self.committed)
-
-    def record(self, index: int, categories: tuple[str, ...]) -> JobRecord | None:
-        """The record of a finished job; None if it is not done, or shards of these categories are missing."""
-        if index in self.records:
-            return self.records[index]
+    def state(self, index: int, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], JobRecord | None]:
+        """The categories whose shard of a job is not committed, and the job's record if all of these were exported."""
+        missing = tuple(name for name in wanted if f"{shard_name(name, index)}.json" not in self.committed)
+        if not missing or index in self.records:
+            return missing, self.records.get(index)
         try:
             record: JobRecord = self.folder.read_json(record_path(index))
         except FileNotFoundError:
-            return None
-        for name in categories:
-            contents, paths = (
-                record["contents"].get(name),
-                (staging_path(name, index), f"{shard_name(name, index)}.tar"),
-            )
+            return missing, None
+        for name in missing:
+            contents = record["contents"].get(name)
+            paths = staging_path(name, index), f"{shard_name(name, index)}.tar"
             if contents is None or (contents["samples"] and not any(map(self.folder.exists, paths))):
-                return None
-        return record
+                return missing, None
+        return missing, record
 
     def done(self, job: Job, record: JobRecord) -> bool:
         """Take the record of a job that was just done; whether jobs were committed as a result."""
@@ -95,31 +91,31 @@ class Ledger:
             self.next += 1
         return self.next > before
 
-    def commit_next(self, wanted: tuple[str, ...]) -> bool:
-        """Count the next job if it is done."""
-        missing = self.missing(self.next, wanted)
-        record = self.record(self.next, missing) if missing else None
+    def commit_next(self, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Count the next job; returns the sidecars of its shards, or none if it is not done."""
+        missing, record = self.state(self.next, wanted)
         if missing and record is None:
-            return False
-        for category in wanted:
-            if record and category in missing:
-                samples = record["contents"][category]["samples"]
-                self.counts[category] = min(self.counts[category] + samples, self.limit(category, samples))
-            else:
-                self.counts[category] += self.sidecar(category)["samples"]
-        return True
+            return []
+        sidecars = [
+            self.commit(name, record)
+            if record and name in missing
+            else self.folder.read_json(f"{shard_name(name, self.next)}.json")
+            for name in wanted
+        ]
+        for name, sidecar in zip(wanted, sidecars, strict=True):
+            self.counts[name] += sidecar["samples"]
+        return sidecars
 
-    def sidecar(self, category: str) -> dict[str, Any]:
-        """Of the next job's shard, which is committed."""
-        return dict(self.folder.read_json(f"{shard_name(category, self.next)}.json"))
+    def commit(self, category: str, record: JobRecord) -> dict[str, Any]:
+        """As much of the sidecar of the next job's shard as a ledger needs."""
+        samples = record["contents"][category]["samples"]
+        return {"samples": min(samples, self.limit(category, samples) - self.counts[category])}
 
     def limit(self, category: str, samples: int) -> int:
         """The count at which a category is cut if ``samples`` more come: a milestone, its target, or never."""
-        goals = [*self.milestones.get(category, ()), self.recipe.categories[category].target]
-        return next(
-            (goal for goal in goals if goal is not None and goal > self.counts[category]),
-            self.counts[category] + samples,
-        )
+        goals = [*self.milestones.get(category, ()), self.categories[category].target]
+        count = self.counts[category]
+        return min((goal for goal in goals if goal is not None and goal > count), default=count + samples)
 
 
 class Committer(Ledger):
@@ -131,31 +127,27 @@ class Committer(Ledger):
         """Of everything committed."""
         self._at_epoch_start = self.counts.copy()
 
-    def commit_next(self, wanted: tuple[str, ...]) -> bool:
-        """Commit the next job if it is done.
+    def commit_next(self, wanted: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Commit the next job if it is done; returns the sidecars of its shards.
 
-        Raises:
-            ExportError: if a whole epoch added nothing to a category, whose target would never be reached.
+        Raises ExportError if a whole epoch added nothing to a category, whose target would never be reached.
         """
-        sidecars: dict[str, dict[str, Any]] = {}
-        if missing := self.missing(self.next, wanted):
-            record = self.record(self.next, missing)
-            if record is None:
-                return False
-            sidecars = {category: self._commit(category, record) for category in missing}
+        before = len(self.committed)
+        sidecars = super().commit_next(wanted)
+        if not sidecars:
+            return []
+        if len(self.committed) > before:  # else an earlier process has removed it
             self.folder.remove(record_path(self.next))
-        for category in wanted:
-            sidecar = sidecars.get(category) or self.sidecar(category)
-            self.counts[category] += sidecar["samples"]
-            self.tally += tally_of_shard(sidecar)
-        self.tally += Tally.from_json(sidecar["job"])
+        for part in (*map(tally_of_shard, sidecars), Tally.from_json(sidecars[-1]["job"])):
+            self.tally += part
         if (self.next + 1) % self.per_epoch == 0:
             self._end_epoch()
-        return True
+        return sidecars
 
-    def _commit(self, category: str, record: JobRecord) -> dict[str, Any]:
-        name, staged, contents = shard_name(category, self.next), staging_path(category, self.next), record["contents"]
-        found = contents[category]
+    def commit(self, category: str, record: JobRecord) -> dict[str, Any]:
+        """Put the next job's shard in place; returns its sidecar."""
+        name, staged = shard_name(category, self.next), staging_path(category, self.next)
+        found = record["contents"][category]
         room = self.limit(category, found["samples"]) - self.counts[category]
         if found["samples"] > room:
             found = _cut(self.folder, staged, f"{name}.tar", room)
@@ -163,7 +155,7 @@ class Committer(Ledger):
             self.folder.move(staged, f"{name}.tar")
         sidecar = {
             "format_version": FORMAT_VERSION,
-            "recipe_hash": self.recipe.hash,
+            "recipe_hash": self.stream.recipe.hash,
             "category": category,
             "index": self.next,
             "epoch": record["epoch"],
@@ -179,7 +171,7 @@ class Committer(Ledger):
         for category in self.wanted(self.epoch + 1):
             if self.counts[category] == self._at_epoch_start[category]:
                 raise ExportError(
-                    f"{category}: a whole epoch gave nothing, its target of {self.recipe.categories[category].target} "
+                    f"{category}: a whole epoch gave nothing, its target of {self.categories[category].target} "
                     f"cannot be met (there are {self.counts[category]}): {self.tally.explain()}"
                 )
         self._at_epoch_start = self.counts.copy()

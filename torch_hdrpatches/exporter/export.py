@@ -1,4 +1,4 @@
-"""Exports the stream of a recipe: any executor does the jobs, which are then committed in their order.
+"""Exports the stream of a recipe, whole or in parts: an executor does the jobs, which are committed in their order.
 
 A job writes its shards into ``OUT/.work``. The committer takes finished jobs in order, cuts the shard in which a
 category reaches its target, moves each shard to its final name and writes its sidecar; the manifest comes last. Every
@@ -7,25 +7,27 @@ step can be repeated after a crash, and a shard that has a sidecar is never writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
-from ..errors import ExportError, NoSamplesError
+from ..errors import ExportError, NoSamplesError, RecipeError
 from ..recipe.recipe import Recipe
 from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
-from ..shards import manifest
+from ..shards.manifest import WORK, finish, tally_of
 from ..storage.disk_errors import as_export_error
 from ..storage.folder import Folder, Location
-from .commit import Committer
-from .job import Job, JobRecord, work
-from .lock import begin, exclusive, is_finished
+from .commit import Committer, Ledger
+from .job import Job, JobRecord, tally_of_job, work
+from .lock import begin, exclusive, is_finished, shared
 from .processes import Executor, on_this_machine
 
 AHEAD = 1000
@@ -66,10 +68,9 @@ def export(
         WorkerDiedError: if processes died at one job again and again.
         NoSamplesError: if nothing could be exported.
     """
-    stream = PatchStream(limited(Recipe.load(recipe), limit), **options)
-    folder = Folder.of(out)
+    folder, stream = Folder.of(out), _stream(recipe, limit, options)
     if is_finished(folder, stream):
-        return manifest.tally_of(folder)
+        return tally_of(folder)
     engine = executor or on_this_machine(workers)
     with as_export_error(folder), exclusive(folder):
         committer = Committer(folder, stream, begin(folder, stream, extend=extend))
@@ -83,30 +84,140 @@ def export(
                         progress(deepcopy(committer.tally))
             if committer.next == first:
                 raise ExportError(f"{folder}: the executor did not do job {first}")
-        complete(folder, stream, committer)
-    return committer.tally
+        return _complete(committer)
 
 
-def complete(folder: Folder, stream: PatchStream, committer: Committer) -> None:
-    """Write the manifest of a folder in which nothing is missing.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an export: every ``of``-th job, from job ``index`` on."""
+
+    index: int
+    """0 .. of - 1"""
+    of: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.of:
+            raise RecipeError(f"part {self}: expected 0/{self.of} to {self.of - 1}/{self.of}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The part written as ``0/4``. Raises RecipeError if the text has another form."""
+        found = re.fullmatch(r"([0-9]+)/([1-9][0-9]*)", text)
+        if not found:
+            raise RecipeError(f"part {text!r}: expected I/N, e.g. 0/4, the first of four")
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+
+def export_part(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    out: Location,
+    part: Part,
+    *,
+    executor: Executor[Job, JobRecord] | None = None,
+    workers: int = 1,
+    limit: int | None = None,
+    extend: bool = False,
+    progress: Callable[[Tally], None] | None = None,
+    **options: Unpack[SampleOptions],
+) -> Tally:
+    """Do the missing jobs of one part, for job arrays: independent processes that share only the folder.
+
+    ``finish_parts`` commits the jobs. Arguments as for ``export``. The jobs of a later epoch are done only after all
+    parts have done those of the epoch before.
+
+    Returns:
+        The tally of the jobs that this call has done.
 
     Raises:
-        NoSamplesError: if there are no samples.
-        ExportError: if a movie file has changed since the export began.
+        ExportError, WorkerDiedError: as ``export``; also if another process is doing this part.
     """
+    folder, stream, tally = Folder.of(out), _stream(recipe, limit, options), Tally()
+    if is_finished(folder, stream):
+        return tally
+    engine = executor or on_this_machine(workers)
+    with as_export_error(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
+        ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
+        ledger.advance()
+        with closing(engine(partial(work, stream, folder), _jobs_of(part, ledger))) as results:
+            for job, record in results:
+                tally += tally_of_job(record)
+                ledger.done(job, record)
+                if progress:
+                    progress(deepcopy(tally))
+    return tally
+
+
+def finish_parts(
+    recipe: str | Path | Mapping[str, Any] | Recipe,
+    out: Location,
+    *,
+    limit: int | None = None,
+    **options: Unpack[SampleOptions],
+) -> Tally:
+    """Commit the jobs of all parts, and write the manifest. Decodes nothing.
+
+    Returns:
+        The tally of the whole folder.
+
+    Raises:
+        ExportError: if jobs are missing; names them and their parts.
+    """
+    folder, stream = Folder.of(out), _stream(recipe, limit, options)
+    if is_finished(folder, stream):
+        return tally_of(folder)
+    with as_export_error(folder), exclusive(folder):
+        committer = Committer(folder, stream, begin(folder, stream))
+        committer.advance()
+        if wanted := committer.wanted(committer.epoch):
+            raise ExportError(f"{folder}: {_what_is_missing(committer, wanted)}")
+        return _complete(committer)
+
+
+def _stream(recipe: str | Path | Mapping[str, Any] | Recipe, limit: int | None, options: SampleOptions) -> PatchStream:
+    """The stream of a recipe with no target above ``limit``."""
+    recipe = Recipe.load(recipe)
+    if limit is not None:
+        categories = {
+            name: category.model_copy(update={"target": min(limit, category.target or limit)})
+            for name, category in recipe.categories.items()
+        }
+        recipe = recipe.model_copy(update={"categories": categories})
+    return PatchStream(recipe, **options)
+
+
+def _complete(committer: Committer) -> Tally:
+    """Write the manifest of a folder in which nothing is missing; returns the tally of the folder."""
+    folder, stream, tally = committer.folder, committer.stream, committer.tally
     begin(folder, stream)  # again, so that the manifest is not written if a movie has changed
-    if not committer.tally.total:
-        raise NoSamplesError(f"{folder}: nothing could be exported: {committer.tally.explain()}")
-    manifest.finish(folder, stream, -(-committer.next // committer.per_epoch), committer.milestones)
-    folder.remove_tree(manifest.WORK)
+    if not tally.total:
+        raise NoSamplesError(f"{folder}: nothing could be exported: {tally.explain()}")
+    finish(folder, stream, -(-committer.next // committer.per_epoch), committer.milestones)
+    folder.remove_tree(WORK)
+    return tally
 
 
-def limited(recipe: Recipe, limit: int | None) -> Recipe:
-    """The same recipe with no target above ``limit``."""
-    if limit is None:
-        return recipe
-    categories = {
-        name: category.model_copy(update={"target": min(limit, category.target or limit)})
-        for name, category in recipe.categories.items()
-    }
-    return recipe.model_copy(update={"categories": categories})
+def _jobs_of(part: Part, ledger: Ledger) -> Iterator[Job]:
+    for job in ledger.jobs():
+        if job.epoch > ledger.epoch:  # whether it is needed depends on jobs that are not done
+            return
+        if job.index % part.of == part.index:
+            yield job
+
+
+def _what_is_missing(ledger: Ledger, wanted: tuple[str, ...]) -> str:
+    stop = (ledger.epoch + 1) * ledger.per_epoch
+    missing = [job.index for job in takewhile(lambda job: job.index < stop, ledger.jobs())]
+    alternative = "or `hdrpatches export` without --part and --finish does the rest alone"
+    if ledger.epoch and len(missing) == ledger.per_epoch:
+        short = ", ".join(f"{name} has {ledger.counts[name]} of {ledger.limit(name, 0)}" for name in wanted)
+        return f"epoch {ledger.epoch} is needed ({short}); run all parts again, {alternative}"
+    jobs = ", ".join(map(str, missing[:10])) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+    owners = "the parts that do them"
+    locks = ledger.folder.names(f"{WORK}/part-*-of-*.lock")
+    if len(numbers := {int(name.split("-of-")[1].split(".")[0]) for name in locks}) == 1:
+        (of,) = numbers
+        owners = " and ".join(f"part {part}/{of}" for part in sorted({index % of for index in missing}))
+    return f"jobs are missing: {jobs} of epoch {ledger.epoch}; run {owners} again, {alternative}"

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from portalocker import LockFlags
 from ..errors import ExportError
 from ..sampling.fingerprint import describe_differences, differing
 from ..sampling.stream import PatchStream
-from ..shards.manifest import EXPORT_RECORD, SIDECARS, WORK, identity, sidecars, tally_of
+from ..shards.manifest import EXPORT_RECORD, SIDECARS, WORK, identity, sidecars
 from ..storage.folder import Folder
 
 LOCK = ".lock"
@@ -37,11 +38,8 @@ def is_finished(folder: Folder, stream: PatchStream) -> bool:
 def exclusive(folder: Folder) -> Iterator[None]:
     """Lock a folder for one export, and remove temporary files of exports that were killed.
 
-    The lock belongs to this process and ends with it. Object stores have no locks: two exports at once do all the work
-    twice, and write the same bytes to the same objects.
-
-    Raises:
-        ExportError: if another export works in the folder.
+    The lock belongs to this process and ends with it. Raises ExportError if another export works in the folder. Object
+    stores have no locks: two exports at once do all the work twice, and write the same bytes to the same objects.
     """
     with _locked(folder, LOCK, LockFlags.EXCLUSIVE, remove=True):
         folder.remove_temporary_files()
@@ -55,8 +53,7 @@ def exclusive(folder: Folder) -> Iterator[None]:
 def shared(folder: Folder, name: str) -> Iterator[None]:
     """Lock a folder for one of several exports at the same time, each with a name of its own.
 
-    Raises:
-        ExportError: if an exclusive export works in the folder, or another one of this name.
+    Raises ExportError if an exclusive export works in the folder, or another one of this name.
     """
     with _locked(folder, LOCK, LockFlags.SHARED), _locked(folder, f"{WORK}/{name}.lock", LockFlags.EXCLUSIVE):
         yield
@@ -114,76 +111,66 @@ def _lock(file: IO[str], folder: Folder, kind: LockFlags) -> None:
 
 
 def begin(folder: Folder, stream: PatchStream, *, extend: bool = False) -> dict[str, tuple[int, ...]]:
-    """Write the export record of a folder, or check that the one in it is of this export.
+    """Write the export record of a locked folder, or check that the one in it is of this export.
 
-    Args:
-        folder: locked.
-        stream: of the export.
-        extend: whether targets may differ from those that the folder was exported with.
-
-    Returns:
-        By category, the targets that were reached before they were raised.
-
-    Raises:
-        ExportError: if the folder belongs to another export; names the differing keys.
+    With ``extend``, targets may be higher than those that the folder was exported with. Returns, by category, the
+    targets that were reached before they were raised. Raises ExportError, which names the differing keys, if the folder
+    belongs to another export.
     """
     wanted = identity(stream)
-    found = next((folder.read_json(name) for name in (EXPORT_RECORD, "manifest.json") if folder.exists(name)), None)
-    if found is None:
+    record = next((folder.read_json(name) for name in (EXPORT_RECORD, "manifest.json") if folder.exists(name)), None)
+    if record is None:
         if shards := folder.names(SIDECARS):
             raise ExportError(
                 f"{folder} holds shards ({shards[0]}), but neither manifest.json nor {EXPORT_RECORD}, which tell the "
                 "export that they belong to; export into another folder"
             )
-        folder.write_json(EXPORT_RECORD, {"identity": wanted, "milestones": {}})
-        return {}
-    milestones = {name: tuple(reached) for name, reached in found.get("milestones", {}).items()}
-    keys = differing(found["identity"], wanted)
-    if keys and not extend:
-        all_targets = all(map(_is_target, keys))
-        remedy = "add --extend to raise targets" if all_targets else "export into another folder, or restore the recipe"
-        raise ExportError(_refusal(folder, found["identity"], wanted, keys) + remedy)
+        record = {"identity": wanted}
+    milestones = {category: tuple(reached) for category, reached in record.get("milestones", {}).items()}
+    keys = differing(record["identity"], wanted)
     if keys:
-        milestones = _extended(folder, found["identity"], wanted, milestones)
+        _check_extension(folder, record["identity"], wanted, keys, extend=extend)
+        for category, reached in _reached(folder, record["identity"], wanted, keys).items():
+            milestones[category] = (*milestones.get(category, ()), reached)
     if keys or not folder.exists(EXPORT_RECORD):
         folder.write_json(EXPORT_RECORD, {"identity": wanted, "milestones": milestones})
     return milestones
 
 
-def _refusal(folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any], keys: list[str]) -> str:
-    return f"{folder} holds an export of another recipe; differing: {describe_differences(found, wanted, keys)}; "
-
-
-def _extended(
-    folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any], milestones: dict[str, tuple[int, ...]]
-) -> dict[str, tuple[int, ...]]:
-    """The milestones after some targets have changed.
-
-    Raises:
-        ExportError: if anything but targets differs, or a target is lower than what is there.
-    """
-    keys = differing(found, wanted)
-    if others := [key for key in keys if not _is_target(key)]:
-        raise ExportError(
-            _refusal(folder, found, wanted, others) + "only targets can be extended, because all else, new movies too, "
-            "changes the samples that are there; read_shards and webdataset read several folders as one"
+def _check_extension(
+    folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any], keys: list[str], *, extend: bool
+) -> None:
+    """Raise ExportError unless only targets differ, and may differ."""
+    others = [key for key in keys if not (key.startswith("categories.") and key.endswith(".target"))]
+    if extend and not others:
+        return
+    if extend:
+        keys = others
+        remedy = (
+            "only targets can be extended, because all else, new movies too, changes the samples that are there; "
+            "read_shards and webdataset read several folders as one"
         )
-    present = tally_of(folder).by("category") if folder.names(SIDECARS) else {}
-    last_epoch = {shard["category"]: shard["epoch"] for shard in sidecars(folder).values()}
-    raised = dict(milestones)
-    for key in keys:
-        category, before, target = key.split(".")[1], found[key], wanted[key]
-        count = present.get(category, 0)
+    else:
+        remedy = "export into another folder, or restore the recipe" if others else "add --extend to raise targets"
+    differences = describe_differences(found, wanted, keys)
+    raise ExportError(f"{folder} holds an export of another recipe; differing: {differences}; {remedy}")
+
+
+def _reached(folder: Folder, found: Mapping[str, Any], wanted: Mapping[str, Any], targets: list[str]) -> dict[str, int]:
+    """By category, the old targets that were reached. Raises ExportError if a new one is lower than what is there."""
+    present, last_epoch, reached = Counter[str](), Counter[str](), dict[str, int]()
+    for shard in sidecars(folder).values():
+        present[shard["category"]] += shard["samples"]
+        last_epoch[shard["category"]] = shard["epoch"]
+    for key in targets:
+        category, target = key.split(".")[1], wanted[key]
+        count = present[category]
         if target is not None and target < count:
             raise ExportError(
                 f"{folder}: {key} is {target}, but there are {count} already; a target can only be raised"
             )
-        if target is None and last_epoch.get(category, 0) > 0:
+        if target is None and last_epoch[category] > 0:
             raise ExportError(f"{folder}: {key} cannot be removed after the first epoch; set a number")
-        if count == before:
-            raised[category] = (*raised.get(category, ()), count)
-    return raised
-
-
-def _is_target(key: str) -> bool:
-    return key.startswith("categories.") and key.endswith(".target")
+        if count == found[key]:
+            reached[category] = count
+    return reached

@@ -58,17 +58,14 @@ def on_this_machine(workers: int) -> Executor[Item, Result]:
     return serial if workers <= 1 else processes(workers)
 
 
+_parent: Connection | None = None
+"""The pipe to the parent, in a process of a pool."""
+
+
 def heartbeat(where: str) -> None:
     """To be called by work at least every few minutes: it makes progress; ``where`` is for error messages."""
-    _report(where)
-
-
-def _ignore(where: str) -> None:
-    pass
-
-
-_report: Callable[[str], None] = _ignore
-"""Set in the processes of a pool."""
+    if _parent:
+        _parent.send(("heartbeat", where))
 
 
 class _DeathError(Exception):
@@ -86,32 +83,24 @@ class _Worker(Generic[Item, Result]):
             context.set_forkserver_preload(["__main__", *(name for name in sys.modules if name.startswith(package))])
         else:  # Windows
             context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, work, dict(os.environ)), daemon=True)
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, work, dict(os.environ)), daemon=True)
         with _interrupts_blocked():
-            self._process.start()
+            self.process.start()
         theirs.close()
         self.task: Task[Item] | None = None
         self._heard = 0.0
 
-    @property
-    def waited_for(self) -> tuple[Connection, int]:
-        return self._pipe, self._process.sentinel
-
     def begin(self, task: Task[Item]) -> None:
         self.task, self._heard = task, time.monotonic()
         with suppress(ConnectionError):  # it died just now, which ``results`` will find
-            self._pipe.send(task.item)
+            self.pipe.send(task.item)
 
     def results(self, timeout: float) -> Iterator[tuple[Item, Result]]:
-        """What came through the pipe.
-
-        Raises:
-            _DeathError: if the process ended, or hangs.
-        """
+        """What came through the pipe. Raises _DeathError if the process ended, or hangs."""
         try:
-            while self.task and self._pipe.poll():
-                kind, content = self._pipe.recv()
+            while self.task and self.pipe.poll():
+                kind, content = self.pipe.recv()
                 self._heard = time.monotonic()
                 if kind == "heartbeat":
                     self.task.where = content
@@ -121,16 +110,16 @@ class _Worker(Generic[Item, Result]):
                     done, self.task = self.task, None
                     yield done.item, content
         except (EOFError, ConnectionError):
-            self._process.join(1)
-        if not self._process.is_alive():
-            raise _DeathError(_ending(self._process.exitcode))
+            self.process.join(1)
+        if not self.process.is_alive():
+            raise _DeathError(_ending(self.process.exitcode))
         if self.task and time.monotonic() - self._heard > timeout:
             raise _DeathError(f"sent no heartbeat for {timeout:g} s")
 
     def end(self) -> None:
-        self._process.kill()  # nothing to clean up: files that it was writing have no name yet
-        self._process.join(5)
-        self._pipe.close()
+        self.process.kill()  # nothing to clean up: files that it was writing have no name yet
+        self.process.join(5)
+        self.pipe.close()
 
 
 def _in_processes(
@@ -148,7 +137,7 @@ def _in_processes(
                 idle.pop().begin(task)
             if not any(worker.task for worker in pool):
                 break
-            wait([handle for worker in pool for handle in worker.waited_for], timeout=min(1.0, timeout))
+            wait([handle for worker in pool for handle in (worker.pipe, worker.process.sentinel)], min(1.0, timeout))
             for worker in tuple(pool):
                 try:
                     yield from worker.results(timeout)
@@ -184,16 +173,12 @@ def _interrupts_blocked() -> Iterator[None]:
 
 def _serve(pipe: Connection, work: Callable[[Any], Any], environment: dict[str, str]) -> None:
     """The main function of a process: items come through the pipe, results go back."""
-    global _report
-
-    def send(kind: str, content: Any) -> None:
-        pipe.send((kind, content))
-
+    global _parent
+    _parent = pipe
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()  # the fork server has the environment of its own start
     os.environ.update(environment)
-    _report = partial(send, "heartbeat")
     with suppress(EOFError, ConnectionError):  # the parent has ended
         while True:
             item = pipe.recv()
@@ -201,7 +186,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], environment: dict[str, 
                 answer = "done", work(item)
             except Exception as error:  # noqa: BLE001 - raised again in the parent
                 answer = "raised", _portable(error)
-            send(*answer)
+            pipe.send(answer)
 
 
 def _portable(error: Exception) -> Exception:

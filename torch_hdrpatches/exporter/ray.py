@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 from ..errors import MissingExtraError
 from .processes import Executor, Result, Results
@@ -85,5 +85,4 @@ def _do(shared: list[Any], item: Item) -> Any:
 def _received(reference: Any) -> Callable[[Any], Any]:
     import ray
 
-    received: Callable[[Any], Any] = ray.get(reference)
-    return received
+    return cast(Callable[[Any], Any], ray.get(reference))

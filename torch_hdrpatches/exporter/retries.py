@@ -56,11 +56,7 @@ class Retries(Generic[Item]):
         (self._again if len(task.deaths) < ATTEMPTS else self._failed).append(task)
 
     def check(self) -> None:
-        """Name the tasks that failed.
-
-        Raises:
-            WorkerDiedError: if there are any.
-        """
+        """Raise WorkerDiedError, which names the tasks that failed, if there are any."""
         if self._failed:
             failed = (f"{task} could not be made: its worker {', then '.join(task.deaths)}" for task in self._failed)
             raise WorkerDiedError("; ".join([*failed, "all else is kept", "fewer workers need less memory"]))

@@ -46,9 +46,8 @@ def encode_image(pixels: Pixels, codec: str = "png") -> bytes:
 def decode_image(data: bytes, codec: str = "png") -> Pixels:
     """Decode what ``encode_image`` wrote, to a writable array.
 
-    Raises:
-        ShardError: if the bytes are truncated, are no image, or claim more than ``MAX_PIXELS``. Any change of a PNG's
-            pixels is detected; the other formats have no checksum of them.
+    Raises ShardError if the bytes are truncated, are no image, or claim more than ``MAX_PIXELS``. Any change of a PNG's
+    pixels is detected; the other formats have no checksum of them.
     """
     chosen = _codec(codec)
     try:
@@ -57,9 +56,8 @@ def decode_image(data: bytes, codec: str = "png") -> Pixels:
     except _DECODER_ERRORS as error:
         raise ShardError(f"{codec} image of {len(data)} bytes: {error}") from error
     if pixels.shape[2:] != (3,) or pixels.dtype not in (np.uint8, np.uint16):
-        raise ShardError(
-            f"{codec} image of {len(data)} bytes: expected 8 or 16-bit RGB, not {pixels.dtype} {pixels.shape}"
-        )
+        found = f"{pixels.dtype} {pixels.shape}"
+        raise ShardError(f"{codec} image of {len(data)} bytes: expected 8 or 16-bit RGB, not {found}")
     return pixels
 
 
@@ -109,11 +107,6 @@ def _jxl_encode(pixels: Pixels) -> bytes:
     return bytes(_imagecodecs().jpegxl_encode(pixels, lossless=True, effort=1, numthreads=1))
 
 
-def _jxl_decode(data: bytes) -> Pixels:
-    decoded: Pixels = _imagecodecs().jpegxl_decode(data)  # imagecodecs does not tell the size beforehand
-    return decoded
-
-
 def _imagecodecs() -> Any:
     try:
         import imagecodecs
@@ -145,7 +138,8 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
     {
         "png": Codec(png.write, _png_decode, bits=(8, 16)),
         "webp": Codec(_webp_encode, partial(_pillow_decode, "WEBP"), bits=(8,)),
-        "jxl": Codec(_jxl_encode, _jxl_decode, bits=(8, 16)),
+        # imagecodecs does not tell the size of an image before it decodes it
+        "jxl": Codec(_jxl_encode, lambda data: _imagecodecs().jpegxl_decode(data), bits=(8, 16)),
         "npy": Codec(_npy_encode, _npy_decode, bits=(8, 16)),
     }
 )

@@ -39,11 +39,7 @@ def identity(stream: PatchStream) -> dict[str, Any]:
 
 
 def recipe_of(location: Location) -> Recipe:
-    """The recipe that a finished folder was exported from.
-
-    Raises:
-        ShardError: if the folder is not a finished export.
-    """
+    """The recipe that a finished folder was exported from. Raises ShardError if the folder is not finished."""
     return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).location("manifest.json"))
 
 
@@ -52,14 +48,9 @@ def stream_of(
 ) -> PatchStream:
     """The stream that a finished folder was exported from.
 
-    Args:
-        location: an exported folder.
-        recipe: a recipe with the new paths of the movies, if they moved; the export's own when absent.
-        **options: ``degrade``, ``transform`` and ``curve``, if the export was made with them.
-
-    Raises:
-        ShardError: if the folder is not a finished export.
-        ExportError: if the recipe, movie files or options are not those of the export; names what differs.
+    Give a ``recipe`` if movies were moved, and ``degrade``, ``transform`` and ``curve`` if the export was made with
+    them. Raises ShardError if the folder is not finished, and ExportError, which names what differs, if the recipe,
+    movie files or options are not those of the export.
     """
     found = manifest_of(location)["identity"]
     made_with: SampleOptions = {"output": found["output"], "gt": found["gt"], **options}
@@ -72,11 +63,7 @@ def stream_of(
 
 
 def manifest_of(location: Location) -> dict[str, Any]:
-    """The manifest of a finished folder.
-
-    Raises:
-        ShardError: if the folder is not a finished export.
-    """
+    """The manifest of a finished folder. Raises ShardError if the folder is not finished."""
     folder = Folder.of(location)
     if not folder.exists("manifest.json"):
         raise ShardError(f"{folder}: no manifest.json; not an export, or not finished")
@@ -86,8 +73,7 @@ def manifest_of(location: Location) -> dict[str, Any]:
 def sidecars(location: Location) -> dict[str, dict[str, Any]]:
     """The sidecars of all finished shards, by the shard's name without its suffix, sorted.
 
-    Raises:
-        ShardError: if one of the files is not a sidecar.
+    Raises ShardError if one of the files is not a sidecar.
     """
     folder, found = Folder.of(location), {}
     for name in folder.names(SIDECARS):
@@ -99,13 +85,8 @@ def sidecars(location: Location) -> dict[str, dict[str, Any]]:
 
 
 def tally_of(location: Location) -> Tally:
-    """The tally of the finished shards of a folder.
-
-    Raises:
-        ShardError: if there are none.
-    """
-    found = sidecars(location)
-    if not found:
+    """The tally of the finished shards of a folder. Raises ShardError if there are none."""
+    if not (found := sidecars(location)):
         raise ShardError(f"{location}: no finished shards here")
     return _tally_of_all(found)
 

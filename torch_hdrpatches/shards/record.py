@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, TypedDict, cast
@@ -143,8 +142,7 @@ def members_of(sample: Sample, codec: str = "png") -> dict[str, bytes]:
 def sample_of(key: str, members: Mapping[str, bytes]) -> Sample:
     """The sample of a record, given its members by suffix.
 
-    Raises:
-        ShardError: if a member is missing, damaged or contradicts the ``.json``.
+    Raises ShardError if a member is missing, damaged or contradicts the ``.json``.
     """
     if "json" not in members:
         raise ShardError(f"record {key} has no .json member")
@@ -171,7 +169,7 @@ def decode(raw: Mapping[str, Any]) -> Sample:
     ``wds.WebDataset(urls, shardshuffle=100).map(torch_hdrpatches.shards.decode)`` gives the samples of ``read_shards``.
 
     Raises:
-        ShardError: as ``sample_of``.
+        ShardError: if a member is missing, damaged or contradicts the ``.json``.
     """
     return sample_of(raw["__key__"], {suffix: data for suffix, data in raw.items() if not suffix.startswith("__")})
 
@@ -186,15 +184,5 @@ def _tensor(key: str, stacked: np.ndarray[Any, np.dtype[Any]], frames: int) -> T
 
 
 def records(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """The records of a tar as key and members by suffix, in order; ``name`` is for error messages.
-
-    Raises:
-        ShardError: if the tar is truncated or damaged.
-    """
-    return walk(file, name, "r|", _content)
-
-
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    content = tar.extractfile(member)
-    assert content is not None, "plain files have content"
-    return content.read()
+    """The records of a tar as key and members by suffix, in order. Raises as ``walk``."""
+    return walk(file, name, "r|", lambda tar, member: cast(IO[bytes], tar.extractfile(member)).read())
