@@ -74,7 +74,7 @@ def test_the_command_does_not_overwrite(library):
     assert first.returncode == 0, first.stderr
     assert "left out" in first.stdout
     again = subprocess.run(command, cwd=library.parent, capture_output=True, text=True, timeout=60)
-    assert (again.returncode, "there already" in again.stderr) == (2, True)
+    assert (again.returncode, "exists already" in again.stderr) == (2, True)
 
 
 def test_a_recipe_written_as_toml_is_the_same_recipe(recipe, tmp_path):
