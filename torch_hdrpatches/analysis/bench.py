@@ -23,9 +23,6 @@ from ..video.movie import decoder_threads
 
 ENOUGH = 0.95
 """Share of the highest rate: the fewest workers that reach it are recommended, as each of them needs memory."""
-FEWEST = 12
-"""Samples from which a rate is meaningful."""
-REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ def _rate(dataset: HDRPatchDataset, workers: int, seconds: float) -> Rate:
         samples += 1
         if now - began > seconds:
             break
-    if samples < FEWEST:
+    if samples < 12:
         raise NoSamplesError(
             f"{samples + 1} samples with {workers} workers are too few to measure; give more seconds or timestamps"
         )
@@ -137,7 +134,7 @@ def _rate(dataset: HDRPatchDataset, workers: int, seconds: float) -> Rate:
 def _codec_costs(sample: Sample) -> Iterator[CodecCost]:
     for codec in CODECS:
         try:
-            costs = [_codec_cost(sample, codec) for _ in range(REPEATS)]
+            costs = [_codec_cost(sample, codec) for _ in range(5)]
         except MissingExtraError:  # this codec is not installed
             continue
         encoding, decoding, sizes = zip(*costs, strict=True)

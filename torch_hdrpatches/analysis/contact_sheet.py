@@ -20,8 +20,6 @@ CELL = round(HEIGHT * 16 / 9)
 """Width in pixels for a source frame, and for ``gt`` at most."""
 GAP = 8
 SMALL = (HEIGHT - GAP) // 2
-MIN_WIDTH = 1000
-"""Width in pixels that the captions need."""
 HEAD = 34
 CAPTION = 30
 BACKGROUND = (24, 24, 27)
@@ -73,7 +71,7 @@ def _sheet(samples: Sequence[Sample], frames: Mapping[str, Plane]) -> Image.Imag
     columns = -(-len(lqs[0]) // 2)
     gt_left = GAP + CELL + GAP
     lq_left = gt_left + max(gt.width for gt in gts) + GAP
-    width = max(MIN_WIDTH, lq_left + columns * (max(lq[0].width for lq in lqs) + GAP))
+    width = max(1000, lq_left + columns * (max(lq[0].width for lq in lqs) + GAP))  # 1000 for the captions
     sheet = Image.new("RGB", (width, HEAD + len(samples) * (CAPTION + HEIGHT + GAP)), BACKGROUND)
     draw, large, small = ImageDraw.Draw(sheet), ImageFont.load_default(16), ImageFont.load_default(14)
     titles = {GAP: "source frame and crop", gt_left: "gt", lq_left: f"lq, {len(lqs[0])} frames in order"}

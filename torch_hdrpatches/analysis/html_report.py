@@ -25,14 +25,8 @@ from .report_data import NITS, Refused, Selection, lights, most_telling, refused
 
 RECORDS = 20_000
 """Records of an export whose metadata are read, at most."""
-PATCH_WIDTH = 720
-"""Largest width of ``gt`` on the page, in pixels."""
-FRAME_SIZE = (640, 2560)
-"""Largest width and height of a source frame, in pixels."""
-WEBP_HEIGHT = 16_000
-"""Rows that a WebP image may have, about."""
-MAPS = 6
-"""Maps of crops at most, one per size of working frame."""
+PATCH_WIDTH, FRAME_SIZE = 720, (640, 2560)
+"""Largest width of ``gt``, and largest width and height of a source frame, in pixels of the page."""
 MEASURES = {
     "entropy": "entropy (bits per pixel)",
     "sharpness": "sharpness (codes²)",
@@ -109,14 +103,14 @@ def _scene_chart(selection: Selection, refused: Sequence[Refused]) -> str:
 
 
 def _crop_maps(selection: Selection) -> Iterator[dict[str, Any]]:
-    """Where crops lie, for each of the most frequent sizes of working frame."""
+    """Where crops lie, for each of the six most frequent sizes of working frame."""
     crops, active = defaultdict[tuple[int, int], list[Box]](list), defaultdict[tuple[int, int], set[Box]](set)
     for fields in selection.metadata:
         if facts := selection.facts.get(fields["movie"]):
             geometry = Geometry.of(facts, selection.recipe.sampling)
             crops[geometry.upright_size].append(Box(*fields["crop"]))
             active[geometry.upright_size].add(geometry.active)
-    for size, boxes in sorted(crops.items(), key=lambda item: -len(item[1]))[:MAPS]:
+    for size, boxes in sorted(crops.items(), key=lambda item: -len(item[1]))[:6]:
         yield {"size": size, "chart": charts.crop_density(boxes, *size, active[size]), "crops": len(boxes)}
 
 
@@ -126,7 +120,7 @@ def _card(sample: Sample, frame: Plane | None) -> dict[str, Any]:
     gt.thumbnail((PATCH_WIDTH, gt.height), Image.Resampling.LANCZOS)
     # The frames stacked top to bottom: the page scrolls through them.
     strip = Image.fromarray(np.concatenate([np.asarray(as_image(low)) for low in sample["lq"]]))
-    strip.thumbnail((strip.width, WEBP_HEIGHT), Image.Resampling.LANCZOS)
+    strip.thumbnail((strip.width, 16_000), Image.Resampling.LANCZOS)  # WebP allows hardly more rows
     source = None if frame is None else boxed(frame, sample["crop"], FRAME_SIZE)
     fields = {name: value for name, value in sample.items() if not isinstance(value, Tensor) and name != "__key__"}
     return {"sample": sample, "frame": source, "gt": gt, "lq": strip, "fields": fields}

@@ -30,16 +30,8 @@ from ..storage.folder import Folder
 from ..video.facts import Facts, facts_of
 from .movie_view import MovieView, open_view, probe_all
 
-SAMPLES_PER_ROW = 4
-"""Of a recipe, this many samples are made for each one that is shown, so that they can be spread."""
-RUNS_CHECKED = 16
-"""Runs of an export, at most, that are decoded again to see which of their windows were refused."""
 REFUSED_SCORED, REFUSED_SHOWN = 72, 24
 """Refused windows that are decoded again for their scores, and those whose frames are shown."""
-THUMBNAIL = 320
-"""Largest side of a refused window's frames, in pixels."""
-MOVIES_MEASURED = 12
-"""Movies whose brightness is measured, at most."""
 MOMENTS = 8
 """Frames per movie in which brightness is measured."""
 NITS = np.geomspace(0.01, 10_000, 97)
@@ -109,7 +101,7 @@ def select(source: str | Path, rows: int, *, records: int = 0) -> Selection:
 def _of_recipe(path: Path, rows: int) -> Selection:
     stream, outcomes, samples = PatchStream(path), list[Outcome](), list[Sample]()
     runs = 0
-    while runs < len(stream.plan) and len(samples) < SAMPLES_PER_ROW * rows:
+    while runs < len(stream.plan) and len(samples) < 4 * rows:  # more than are shown, to spread over
         made = list(stream.run(0, stream.plan.run_at(0, runs)))
         outcomes += made
         samples += (sample for outcome in made for sample in outcome.samples)
@@ -161,14 +153,12 @@ def _rejects_of_export(recipe: Recipe, metadata: Sequence[dict[str, Any]]) -> li
     retried = {
         (fields["movie"], fields["epoch"], fields["slot"] // SLOTS_PER_RUN) for fields in metadata if fields["attempt"]
     }
-    chosen, rejects = spread(sorted(retried), RUNS_CHECKED), list[tuple[str, Reject]]()
-    for movie in recipe.movies:
-        for name, epoch, number in chosen:
-            if name == movie.name:
-                with suppress(RecipeError):  # the movie is gone, which is reported where its frames are wanted
-                    stream = PatchStream(recipe.model_copy(update={"movies": (movie,)}))
-                    run = stream.plan.run_of(name, number * SLOTS_PER_RUN)
-                    rejects += _rejects(stream.run(epoch, run, categories=()))
+    movies, rejects = {str(movie.name): movie for movie in recipe.movies}, list[tuple[str, Reject]]()
+    for name, epoch, number in spread(sorted(retried), 16):
+        with suppress(RecipeError):  # the movie is gone, which is reported where its frames are wanted
+            stream = PatchStream(recipe.model_copy(update={"movies": (movies[name],)}))
+            run = stream.plan.run_of(name, number * SLOTS_PER_RUN)
+            rejects += _rejects(stream.run(epoch, run, categories=()))
     return rejects
 
 
@@ -207,7 +197,7 @@ def _refused(view: MovieView, movie: str, reject: Reject) -> Refused:
     frames = (view.cutter.whole(replace(window, frames=(window.frames[end],))) for end in (0, -1))
     ends = tuple(map(Image.fromarray, frames))
     for image in ends:
-        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
+        image.thumbnail((320, 320), Image.Resampling.LANCZOS)
     return Refused(movie, *reject, view.cutter.stability(window).score, ends)
 
 
@@ -223,8 +213,8 @@ def most_telling(refused: list[Refused]) -> list[Refused]:
 
 
 def lights(selection: Selection) -> list[Light]:
-    """The brightness of the movies that most samples come from."""
-    by_samples = Counter(fields["movie"] for fields in selection.metadata).most_common(MOVIES_MEASURED)
+    """The brightness of at most twelve movies: those that most samples come from."""
+    by_samples = Counter(fields["movie"] for fields in selection.metadata).most_common(12)
     found = []
     for name in sorted(movie for movie, _ in by_samples):
         with suppress(MovieError), open_view(selection.recipe, name) as view:

@@ -28,8 +28,6 @@ SEARCHED = 120.0
 """Seconds before and after the wanted moment within which a cut is searched."""
 WINDOW = 13
 """Frames that are decoded together to find a cut between two of them."""
-HEAD = 1 << 20
-"""Bytes at the beginning of a movie file by which it is recognised, together with its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,7 @@ def _audited(view: MovieView, movie: ResolvedMovie, other: Movie) -> Finding:
 
 
 def _file(movie: Movie) -> str:
-    """Recognises a movie file, wherever it lies and whatever its name."""
+    """Recognises a movie file, wherever it lies and whatever its name, by its size and its first MiB."""
     with open_file(movie.path) as file:
-        head = hashlib.sha256(file.read(HEAD)).hexdigest()
+        head = hashlib.sha256(file.read(1 << 20)).hexdigest()
         return f"{file.seek(0, 2)} {head}"

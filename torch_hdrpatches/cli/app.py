@@ -41,10 +41,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except TyperException as error:
         _stop(error.format_message(), ExitCode.BAD_RECIPE)
-    except RecipeError as error:
-        _stop(str(error), ExitCode.BAD_RECIPE)
     except HDRPatchesError as error:
-        _stop(str(error), ExitCode.FAILED)
+        _stop(str(error), ExitCode.BAD_RECIPE if isinstance(error, RecipeError) else ExitCode.FAILED)
     except (KeyboardInterrupt, typer.Abort):
         code = ExitCode.INTERRUPTED
     if code == ExitCode.INTERRUPTED:  # typer returns this code as well
