@@ -20,8 +20,6 @@ UserCurve: TypeAlias = Callable[[Array, float], Array]
 CurveName: TypeAlias = Literal["none", "linear", "gamma", "clip", "reinhard", "hable", "mobius", "bt2390", "bt2446a"]
 DEFAULT_CURVE: CurveName = "mobius"
 
-UNKNOWN_PEAK_NITS = 1000.0
-"""Peak in cd/m2 of a movie without peak metadata, as in FFmpeg's ``tonemap`` filter."""
 LOWEST_PEAK_NITS = 50.0
 """HDR metadata that give a lower peak in cd/m2 are implausible and ignored."""
 
@@ -62,21 +60,19 @@ def peak_nits(max_cll: float, mastering_peak: float) -> tuple[float, str]:
     for nits, origin in ((max_cll, "maxcll"), (mastering_peak, "mastering")):
         if LOWEST_PEAK_NITS <= nits <= PQ_WHITE_NITS:
             return float(nits), origin
-    return UNKNOWN_PEAK_NITS, "assumed"
+    return 1000.0, "assumed"  # as in FFmpeg's tonemap filter
 
 
 def implausible_peaks(max_cll: float, mastering_peak: float) -> str:
     """A warning that names the values ignored by ``peak_nits`` and the peak used instead; ``""`` if there are none."""
-    given = (("MaxCLL", max_cll), ("mastering display peak", mastering_peak))
-    ignored = [
-        f"{name} of {nits:g} cd/m2" for name, nits in given if 0 < nits < LOWEST_PEAK_NITS or nits > PQ_WHITE_NITS
-    ]
+    given = {"MaxCLL": max_cll, "mastering display peak": mastering_peak}
+    ignored = [name for name, nits in given.items() if 0 < nits < LOWEST_PEAK_NITS or nits > PQ_WHITE_NITS]
     if not ignored:
         return ""
     nits, origin = peak_nits(max_cll, mastering_peak)
     source = {"maxcll": "from MaxCLL", "mastering": "from the mastering display", "assumed": "assumed"}[origin]
-    outside = f"outside {LOWEST_PEAK_NITS:g}..{PQ_WHITE_NITS:g} and ignored"
-    return f"{' and '.join(ignored)} {'are' if ignored[1:] else 'is'} {outside}; the peak is {nits:g} cd/m2 ({source})"
+    named = " and ".join(f"{name} of {given[name]:g} cd/m2" for name in ignored) + (" are" if ignored[1:] else " is")
+    return f"{named} outside {LOWEST_PEAK_NITS:g}..{PQ_WHITE_NITS:g} and ignored; the peak is {nits:g} cd/m2 ({source})"
 
 
 def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Array]:
@@ -84,13 +80,12 @@ def tone_curve(settings: ToneSettings, peak_nits: float) -> Callable[[Array], Ar
 
     The peak relative to reference white is clamped to 1..100; at 1 every named curve is the identity.
     """
-    white = settings.reference_white
+    curve, white = settings.curve, settings.reference_white
     peak = min(max(peak_nits / white, 1.0), 100.0)
-    if callable(settings.curve):
-        user_curve = settings.curve
-        return lambda light: np.asarray(user_curve(light, peak), np.float64)
-    curve = CURVES["none" if peak == 1.0 else settings.curve]
-    return lambda light: curve(light, peak, white)
+    if callable(curve):
+        return lambda light: np.asarray(curve(light, peak), np.float64)
+    named = CURVES["none" if peak == 1.0 else curve]
+    return lambda light: named(light, peak, white)
 
 
 # --- curves: light and peak are relative to reference white, which is at white_nits cd/m2 ----------------------------

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .names import CHROMATICITIES, D65, LUMA_COEFFICIENTS, accepted_name
+from .names import CHROMATICITIES, LUMA_COEFFICIENTS, accepted_name
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -21,8 +21,8 @@ HLG_WHITE_NITS = 1_000.0
 HLG_GAMMA = 1.2
 """System gamma of the nominal HLG display (BT.2100, table 5)."""
 
-# --- transfer functions ----------------------------------------------------------------------------------------------
-
+HLG_TOP = 1.5
+"""Highest HLG signal that is kept: super-whites are legal in HLG. PQ and SDR signal ends at 1."""
 PQ_M1, PQ_M2 = 2610 / 16384, 2523 / 32
 PQ_C1, PQ_C2, PQ_C3 = 3424 / 4096, 2413 / 128, 2392 / 128
 HLG_A, HLG_B, HLG_C = 0.17883277, 0.28466892, 0.55991073
@@ -68,7 +68,16 @@ def inverse_eotf_bt1886(light: ArrayLike) -> Array:
     return np.asarray(np.maximum(np.asarray(light, np.float64), 0.0) ** (1 / 2.4))
 
 
-# --- matrices --------------------------------------------------------------------------------------------------------
+def display_light(signal: Array, transfer: str) -> Array:
+    """Light of neutral signal: in cd/m2, for SDR relative to white."""
+    if transfer == "pq":
+        return eotf_pq(signal)
+    return ootf_hlg_per_channel(inverse_oetf_hlg(signal)) if transfer == "hlg" else eotf_bt1886(signal)
+
+
+def top_signal(transfer: str) -> float:
+    """The signal at which higher signal is clamped."""
+    return HLG_TOP if transfer == "hlg" else 1.0
 
 
 def luma_coefficients(matrix: str) -> tuple[float, float]:
@@ -96,7 +105,7 @@ def ycbcr_to_rgb(matrix: str) -> Array:
 
 def rgb_to_xyz(primaries: str) -> Array:
     """(3, 3) matrix from linear RGB to CIE XYZ, white at Y = 1 (SMPTE RP 177)."""
-    xy = np.array([*CHROMATICITIES[accepted_name("primaries", primaries)], D65])
+    xy = np.array([*CHROMATICITIES[accepted_name("primaries", primaries)], (0.3127, 0.3290)])  # R, G, B and white D65
     xyz = np.column_stack([xy[:, 0] / xy[:, 1], np.ones(4), (1 - xy.sum(axis=1)) / xy[:, 1]]).T
     return np.asarray(xyz[:, :3] * np.linalg.solve(xyz[:, :3], xyz[:, 3]))
 

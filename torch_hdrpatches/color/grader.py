@@ -14,22 +14,9 @@ from . import formulas
 from .curves import ToneSettings
 from .kernel import convert
 from .names import CHROMA_SITING, accepted_name, is_hdr
-from .tables import (
-    SIGNAL_STEPS,
-    WIDE_PRIMARIES,
-    Layout,
-    Matrix,
-    Tables,
-    display_light,
-    matrix_of,
-    tables_of,
-    top_signal,
-)
+from .tables import SIGNAL_STEPS, WIDE_PRIMARIES, Layout, Matrix, Tables, matrix_of, tables_of
 
 Codes: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-
-SDR_WHITE_NITS = 100.0
-"""cd/m2 of SDR white (BT.1886)."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +31,6 @@ class Grader:
     """The movie's peak in cd/m2 (``curves.peak_nits``); unused for an SDR movie."""
 
     def __post_init__(self) -> None:
-        """Raises ValueError for tags that cannot be converted."""
         for field, name in asdict(self.tags).items():
             if accepted_name(field, name) != name:
                 raise ValueError(f"{field} is {name!r}, expected its canonical name {accepted_name(field, name)!r}")
@@ -61,10 +47,7 @@ class Grader:
         return self._converted(frames, box, np.uint8, *self._tone_mapping)
 
     def signal(self, frames: Sequence[Planes], box: Box) -> Codes:
-        """uint16 (T, height, width, 3): PQ or HLG R'G'B' of the box in BT.2020 primaries; signal 1 is 65535.
-
-        Raises ValueError for an SDR movie.
-        """
+        """uint16 (T, height, width, 3): R'G'B' of a PQ or HLG movie in BT.2020 primaries; signal 1 is 65535."""
         if not is_hdr(self.tags.transfer):
             raise ValueError(f"transfer is {self.tags.transfer!r}: HDR output needs a PQ or HLG movie")
         out = self._converted(frames, box, np.uint16, matrix_of(self.tags, self.bits, 65535))
@@ -83,8 +66,9 @@ class Grader:
         """float32 (2**bits,): cd/m2 of a neutral pixel on the display for which the movie is graded, by luma code."""
         codes = formulas.code_range(self.tags.range, self.bits)
         signal = (np.arange(2**self.bits) - codes.luma_zero) / codes.luma_span
-        light = display_light(np.clip(signal, 0, top_signal(self.tags.transfer)), self.tags.transfer)
-        return (light if is_hdr(self.tags.transfer) else light * SDR_WHITE_NITS).astype(np.float32)
+        signal = np.clip(signal, 0, formulas.top_signal(self.tags.transfer))
+        light = formulas.display_light(signal, self.tags.transfer)
+        return (light if is_hdr(self.tags.transfer) else light * 100).astype(np.float32)  # white of BT.1886: 100 cd/m2
 
     def _converted(
         self, frames: Sequence[Planes], box: Box, dtype: type, matrix: Matrix, tables: Tables | None = None
@@ -111,7 +95,7 @@ class Grader:
 
     @cached_property
     def _tone_mapping(self) -> tuple[Matrix, Tables]:
-        matrix = matrix_of(self.tags, self.bits, SIGNAL_STEPS - 1, top_signal(self.tags.transfer))
+        matrix = matrix_of(self.tags, self.bits, SIGNAL_STEPS - 1, formulas.top_signal(self.tags.transfer))
         return matrix, tables_of(self.tags, self.settings, self.peak)
 
     def _to_bt2020(self, codes: Codes) -> Codes:

@@ -63,8 +63,6 @@ CHROMATICITIES: Mapping[str, tuple[tuple[float, float], tuple[float, float], tup
 }
 """CIE 1931 (x, y) of R, G and B of the supported primaries (H.273, table 2); all have white D65."""
 
-D65 = (0.3127, 0.3290)
-
 LUMA_COEFFICIENTS: Mapping[str, tuple[float, float]] = {
     "bt709": (0.2126, 0.0722), "fcc": (0.30, 0.11), "bt470bg": (0.299, 0.114), "smpte170m": (0.299, 0.114),
     "smpte240m": (0.212, 0.087), "bt2020nc": (0.2627, 0.0593),

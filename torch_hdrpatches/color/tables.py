@@ -20,8 +20,6 @@ SIGNAL_STEPS = 2**17
 """Size of the table indexed by signal. With a smaller one, errors show in dark saturated colours."""
 ROOT_STEPS = 2**15
 """Size of a table indexed by the square root of light, for errors under 0.05 codes."""
-HLG_TOP = 1.5
-"""Highest HLG signal: super-whites are legal in HLG. PQ signal ends at 1."""
 WIDE_PRIMARIES = ("bt2020", "smpte432")
 """Primaries of SDR movies that are converted to BT.709; those of SD video are so close that they are kept."""
 
@@ -36,9 +34,8 @@ class Layout(NamedTuple):
     y0: float
     x0: float
     rows: int
-    """Chroma rows of the frame; the plane may have more."""
     columns: int
-    """Chroma columns of the frame; the plane may have more."""
+    """Chroma rows and columns of the frame; its planes may have more."""
 
 
 class Matrix(NamedTuple):
@@ -103,24 +100,19 @@ def matrix_of(tags: ColorTags, bits: int, top: float, top_signal: float = 1.0) -
     )
 
 
-def top_signal(transfer: str) -> float:
-    """The signal at which higher signal is clamped."""
-    return HLG_TOP if transfer == "hlg" else 1.0
-
-
 def tables_of(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tables:
     """The tables of an HDR movie, or of an SDR movie in wide primaries, which has no tone curve."""
     hdr = is_hdr(tags.transfer)
     by_luminance = tags.transfer == "hlg" and settings.hlg_ootf == "luminance"
     white = settings.reference_white if hdr else 1.0
-    signal = np.linspace(0.0, top_signal(tags.transfer), SIGNAL_STEPS)
-    light = display_light(signal, tags.transfer) / white
+    signal = np.linspace(0.0, formulas.top_signal(tags.transfer), SIGNAL_STEPS)
+    light = formulas.display_light(signal, tags.transfer) / white
     gamut = formulas.rgb_to_rgb(tags.primaries, "bt709")
     kr, kb = formulas.luma_coefficients("bt2020nc" if tags.matrix == "rgb" else tags.matrix)
     ootf, curve = RootTable(np.empty(0, f32), f32(0)), RootTable(np.ones(2, f32), f32(0))
     if by_luminance:  # BT.2100, table 5
         gain, power = formulas.HLG_WHITE_NITS / white, formulas.HLG_GAMMA - 1
-        ootf = root_table(lambda luminance: gain * luminance**power, float(formulas.inverse_oetf_hlg(HLG_TOP)))
+        ootf = root_table(lambda luminance: gain * luminance**power, float(formulas.inverse_oetf_hlg(formulas.HLG_TOP)))
     if hdr:
         brightest = light[-1] * np.maximum(gamut, 0).sum(axis=1).max()
         curve = root_table(lambda light: curve_factor(settings, peak_nits, light), brightest)
@@ -134,15 +126,6 @@ def tables_of(tags: ColorTags, settings: ToneSettings, peak_nits: float) -> Tabl
         curve=curve,
         sdr_codes=root_table(lambda light: np.floor(255 * formulas.inverse_eotf_bt1886(light) + 0.5), 1.0, np.uint8),
     )
-
-
-def display_light(signal: Array, transfer: str) -> Array:
-    """Light of neutral signal: in cd/m2, for SDR relative to white."""
-    if transfer == "pq":
-        return formulas.eotf_pq(signal)
-    if transfer == "hlg":
-        return formulas.ootf_hlg_per_channel(formulas.inverse_oetf_hlg(signal))
-    return formulas.eotf_bt1886(signal)
 
 
 def curve_factor(settings: ToneSettings, peak_nits: float, light: Array) -> Array:

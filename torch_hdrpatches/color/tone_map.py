@@ -11,7 +11,7 @@ from ..frames import ColorTags
 from . import formulas
 from .curves import CurveName, ToneSettings, UserCurve
 from .names import HDR_TRANSFERS
-from .tables import HLG_TOP, tables_of
+from .tables import tables_of
 
 
 class ToneMap(nn.Module):
@@ -43,9 +43,8 @@ class ToneMap(nn.Module):
         self.settings = ToneSettings(curve, reference_white, peak, desat, hlg_ootf)
         self.dtype = dtype
         tables = tables_of(ColorTags(transfer, "bt2020", "bt2020nc", "tv"), self.settings, peak)
-        self._gamut: list[list[float]] = tables.gamut.tolist()
-        self._luma_weights: list[float] = tables.luma_weights.tolist()
-        self._scene_weights: list[float] = tables.scene_weights.tolist()
+        weights = (tables.gamut, tables.luma_weights, tables.scene_weights)
+        self._gamut, self._luma_weights, self._scene_weights = (table.tolist() for table in weights)
         self._curve_scale = float(tables.curve.scale)
         # Kept as integers, because .half() and .to(torch.bfloat16) would round a buffer of float32.
         self.register_buffer("curve_bits", torch.from_numpy(tables.curve.entries).view(torch.int32), persistent=False)
@@ -75,7 +74,7 @@ class ToneMap(nn.Module):
             root = signal.clamp(1e-7, 1) ** (1 / formulas.PQ_M2)
             ratio = (root - formulas.PQ_C1).clamp(min=0) / (formulas.PQ_C2 - formulas.PQ_C3 * root)
             return ratio ** (1 / formulas.PQ_M1) * (formulas.PQ_WHITE_NITS / white)
-        signal = signal.clamp(0, HLG_TOP)
+        signal = signal.clamp(0, formulas.HLG_TOP)
         upper = (torch.exp((signal.clamp(min=0.5) - formulas.HLG_C) / formulas.HLG_A) + formulas.HLG_B) / 12
         scene = torch.where(signal <= 0.5, signal**2 / 3, upper)
         if self.settings.hlg_ootf == "per_channel":
@@ -87,14 +86,10 @@ class ToneMap(nn.Module):
         """BT.2020 to BT.709 primaries, without matmul (half precision under autocast); grey stays exactly grey."""
         red, green, blue = light.unbind(-3)
         (_, rg, rb), (gr, _, gb), (br, bg, _) = self._gamut
-        return torch.stack(
-            (
-                red + (rg * (green - red) + rb * (blue - red)),
-                green + (gr * (red - green) + gb * (blue - green)),
-                blue + (br * (red - blue) + bg * (green - blue)),
-            ),
-            dim=-3,
-        )
+        red_709 = red + (rg * (green - red) + rb * (blue - red))
+        green_709 = green + (gr * (red - green) + gb * (blue - green))
+        blue_709 = blue + (br * (red - blue) + bg * (green - blue))
+        return torch.stack((red_709, green_709, blue_709), dim=-3)
 
     def _desaturated(self, light: Tensor) -> Tensor:
         """FFmpeg's ``tonemap=desat``."""

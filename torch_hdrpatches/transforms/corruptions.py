@@ -89,7 +89,12 @@ class Blur:
         if rng.random() >= self.ellipse:
             return blurred(frames, along)
         kernel = gaussian_kernel(along, across, angle)
-        return frames_of(np.stack([_convolved(image, kernel) for image in images_of(frames)]))
+        images, radius = images_of(frames), len(kernel) // 2
+        out = np.empty(images.shape, images.dtype)
+        for image, target in zip(images, out, strict=True):
+            padded = np.pad(image, ((radius, radius), (radius, radius), (0, 0)), mode="reflect").astype(np.float32)
+            _convolve(padded.reshape(len(padded), -1), kernel, target.reshape(len(target), -1))
+        return frames_of(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +126,8 @@ class GaussianNoise:
     """Probability that the three channels get the same noise."""
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
-        images = images_of(frames)
-        sigma = rng.uniform(*self.sigma) * _code_8_bit(images)
-        return _with_noise(images, np.float32(sigma), self.grey, rng)
+        sigma = rng.uniform(*self.sigma) * (torch.iinfo(frames.dtype).max / 255)
+        return _with_noise(images_of(frames), np.float32(sigma), self.grey, rng)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ class PoissonNoise:
 
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
         images = images_of(frames)
-        strength = rng.uniform(*self.strength) * math.sqrt(_code_8_bit(images))
+        strength = rng.uniform(*self.strength) * math.sqrt(np.iinfo(images.dtype).max / 255)
         return _with_noise(images, np.float32(strength) * np.sqrt(images, dtype=np.float32), self.grey, rng)
 
 
@@ -151,8 +155,13 @@ class Jpeg:
     def __call__(self, frames: Tensor, rng: np.random.Generator) -> Tensor:
         if frames.dtype != torch.uint8:
             raise ValueError(f"frames are {frames.dtype}, but JPEG holds 8 bits; leave Jpeg out of the chain for HDR")
+        from PIL import Image  # only JPEG needs it
+
         quality = int(rng.integers(self.quality[0], self.quality[1] + 1))
-        return frames_of(np.stack([_jpeg(image, quality) for image in images_of(frames)]))
+        streams = [io.BytesIO() for _ in frames]
+        for image, stream in zip(images_of(frames), streams, strict=True):
+            Image.fromarray(image).save(stream, "JPEG", quality=quality)
+        return frames_of(np.stack([np.asarray(Image.open(stream)) for stream in streams]))
 
 
 def gaussian_kernel(along: float, across: float, angle: float) -> Array:
@@ -164,34 +173,12 @@ def gaussian_kernel(along: float, across: float, angle: float) -> Array:
     return np.asarray(bell / bell.sum(), np.float32)
 
 
-def _code_8_bit(images: Array) -> float:
-    """The step of an 8-bit code, in codes of these images."""
-    return float(np.iinfo(images.dtype).max) / 255
-
-
 def _with_noise(images: Array, sigma: Array | np.float32, grey: float, rng: np.random.Generator) -> Tensor:
     """Add normal noise, with probability ``grey`` the same in all channels, and round."""
     channels = 1 if rng.random() < grey else 3
     values = images + sigma * rng.standard_normal((*images.shape[:3], channels), dtype=np.float32)
     np.rint(values, out=values)
     return frames_of(np.clip(values, 0, np.iinfo(images.dtype).max, out=values).astype(images.dtype))
-
-
-def _jpeg(image: Array, quality: int) -> Array:
-    from PIL import Image  # only JPEG needs it
-
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality)
-    return np.asarray(Image.open(stream))
-
-
-def _convolved(image: Array, kernel: Array) -> Array:
-    """(H, W, 3) convolved with an odd square kernel; edges are mirrored."""
-    radius = len(kernel) // 2
-    padded = np.pad(image, ((radius, radius), (radius, radius), (0, 0)), mode="reflect").astype(np.float32)
-    out = np.empty_like(image)
-    _convolve(padded.reshape(len(padded), -1), kernel, out.reshape(len(out), -1))
-    return out
 
 
 @compiled

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import filters
-from .filters import Array, FilterKernel, Taps
+from .filters import Array, Edge, FilterKernel, Taps
 
 Degrade: TypeAlias = Callable[[Tensor, int, np.random.Generator], Tensor]
 """``degrade(frames, scale, rng)``: uint8 or uint16 (T, 3, H, W) RGB to the same dtype, (T, 3, H // scale, W // scale).
@@ -70,47 +70,31 @@ class OldLanczos:
 
 
 def shrunk_size(frames: Tensor, scale: int) -> tuple[int, int]:
-    """The (height, width) of ``frames`` at 1 / scale.
-
-    Raises:
-        ValueError: the height or the width is not a multiple of ``scale``.
-    """
+    """The (height, width) of ``frames`` at 1 / scale. Raises ValueError if they are not multiples of it."""
     height, width = frames.shape[-2:]
     if height % scale or width % scale:
         raise ValueError(f"frames are {height} x {width}, expected multiples of the scale {scale}")
     return height // scale, width // scale
 
 
-_TORCH_MODES = {filters.CUBIC: "bicubic", filters.TRIANGLE: "bilinear"}
-
-
 def resized(
-    frames: Tensor,
-    size: tuple[int, int],
-    kernel: FilterKernel,
-    edge: filters.Edge | None = None,
-    antialias: bool = True,
+    frames: Tensor, size: tuple[int, int], kernel: FilterKernel, edge: Edge | None = None, antialias: bool = True
 ) -> Tensor:
     """(T, 3, H, W) frames at another (height, width); parameters as in ``filters.scaling_taps``."""
-    if frames.dtype == torch.uint8 and kernel in _TORCH_MODES:
+    torch_mode = {filters.CUBIC: "bicubic", filters.TRIANGLE: "bilinear"}.get(kernel)
+    if frames.dtype == torch.uint8 and torch_mode:
         # On uint8, torch adds integers, so that its bits depend neither on threads nor on the CPU.
         ordered = frames.contiguous(memory_format=torch.channels_last)  # three times as fast as planes
-        return F.interpolate(ordered, size, mode=_TORCH_MODES[kernel], antialias=True)
-    vertical, horizontal = (
-        filters.scaling_taps(kernel, length, count, edge, antialias)
-        for length, count in zip(frames.shape[-2:], size, strict=True)
-    )
-    return filtered(frames, vertical, horizontal)
+        return F.interpolate(ordered, size, mode=torch_mode, antialias=True)
+    lengths = zip(frames.shape[-2:], size, strict=True)
+    return filtered(frames, *(filters.scaling_taps(kernel, *length, edge, antialias) for length in lengths))
 
 
 def blurred(frames: Tensor, sigma: float, every: int = 1) -> Tensor:
     """(T, 3, H, W) frames blurred by a Gaussian of ``sigma``, every ``every``-th row and column; edges mirrored."""
     bell = FilterKernel(partial(filters.gaussian, sigma=sigma), 3.75 * sigma)  # radius 6 for the usual sigma of 1.6
-    vertical, horizontal = (
-        filters.taps(bell, np.arange(0, length, every, dtype=np.float64), length, edge=filters.reflect)
-        for length in frames.shape[-2:]
-    )
-    return filtered(frames, vertical, horizontal)
+    axes = ((np.arange(0, length, every, dtype=np.float64), length) for length in frames.shape[-2:])
+    return filtered(frames, *(filters.taps(bell, *axis, edge=filters.reflect) for axis in axes))
 
 
 def filtered(frames: Tensor, vertical: Taps, horizontal: Taps) -> Tensor:

@@ -21,10 +21,9 @@ Edge: TypeAlias = Callable[[Array, int], Array]
 
 @dataclass(frozen=True, slots=True)
 class FilterKernel:
-    """A symmetric filter kernel: weights by distance in source pixels, for distances up to ``radius``."""
+    """A symmetric filter kernel: weights, of any sum, by distance in source pixels up to ``radius``."""
 
     weight: Callable[[Array], Array]
-    """Weights need not sum to 1."""
     radius: float
 
 
@@ -37,7 +36,7 @@ class Taps(NamedTuple):
     """float32 (n, count); rows sum to 1. The count is even, because taps are applied in pairs."""
 
     def part(self, start: int, count: int) -> Taps:
-        """The taps of ``count`` outputs beginning with output ``start``."""
+        """The taps of outputs start..start + count."""
         return Taps(self.first[start : start + count], self.weights[start : start + count])
 
 
@@ -109,23 +108,13 @@ def lanczos(x: Array, lobes: int) -> Array:
     return np.asarray(np.sinc(x) * np.sinc(x / lobes))
 
 
-def triangle(x: Array) -> Array:
-    """Linear interpolation."""
-    return np.asarray(1.0 - np.abs(x))
-
-
-def box(x: Array) -> Array:
-    """The mean."""
-    return np.ones_like(x)
-
-
 def gaussian(x: Array, sigma: float) -> Array:
     """A Gaussian of height 1."""
     return np.asarray(np.exp(-0.5 * (x / sigma) ** 2))
 
 
-BOX = FilterKernel(box, 0.5)
-TRIANGLE = FilterKernel(triangle, 1.0)
+BOX = FilterKernel(np.ones_like, 0.5)
+TRIANGLE = FilterKernel(lambda x: np.asarray(1.0 - np.abs(x)), 1.0)
 CUBIC = FilterKernel(cubic, 2.0)
 LANCZOS3 = FilterKernel(partial(lanczos, lobes=3), 3.0)
 LANCZOS4 = FilterKernel(partial(lanczos, lobes=4), 4.0)
@@ -156,13 +145,7 @@ def apply(
 
 @compiled
 def _apply(
-    source: Array,
-    vertical: Taps,
-    horizontal: Taps,
-    step: int,
-    channels: int,
-    scaling: tuple[f32, f32, f32],
-    out: Array,
+    source: Array, vertical: Taps, horizontal: Taps, step: int, channels: int, scaling: tuple[f32, f32, f32], out: Array
 ) -> None:
     """Fill ``out``; the horizontal weights are transposed, and ``scaling`` is gain, offset and limit.
 

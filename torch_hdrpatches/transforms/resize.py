@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..color.names import CHROMA_SITING, accepted_name
@@ -33,17 +35,12 @@ def resample(frame: Planes, box: Box, working: tuple[int, int], tags: ColorTags)
     siting_y, siting_x = CHROMA_SITING[accepted_name("chroma_location", tags.chroma_location)]
     gain = 2.0 ** (16 - frame.bits) if tags.range == "tv" else 65535 / (2**frame.bits - 1)
     offset = 0.0 if tags.matrix == "rgb" else 32768 - gain * 2 ** (frame.bits - 1)
+    taps = partial(filters.scaling_taps, filters.CUBIC, edge=filters.replicate)
 
     def scaled(plane: Plane, offset: float, sub_y: int = 1, sub_x: int = 1) -> Plane:
-        rows, columns = (
-            filters.scaling_taps(filters.CUBIC, length, count, filters.replicate, True, subsampling, siting)
-            for length, count, subsampling, siting in (
-                (frame.height, working[0], sub_y, siting_y),
-                (frame.width, working[1], sub_x, siting_x),
-            )
-        )
-        vertical, horizontal = rows.part(box.top, box.height), columns.part(box.left, box.width)
-        return filters.apply(plane, vertical, horizontal, gain=gain, offset=offset, dtype=np.uint16)
+        rows = taps(frame.height, working[0], subsampling=sub_y, siting=siting_y).part(box.top, box.height)
+        columns = taps(frame.width, working[1], subsampling=sub_x, siting=siting_x).part(box.left, box.width)
+        return filters.apply(plane, rows, columns, gain=gain, offset=offset, dtype=np.uint16)
 
     cb, cr = (scaled(plane, offset, frame.sub_y, frame.sub_x) for plane in (frame.cb, frame.cr))
     return Planes(scaled(frame.y, 0.0), cb, cr, box.height, box.width, sub_y=1, sub_x=1, bits=16)

@@ -24,14 +24,14 @@ _SETTINGS = {
     # Blocks of 32, because x265's output differs from run to run if a frame is one block wide.
     "libx265": {"x265-params": "log-level=none:pools=none:frame-threads=1:ctu=32"},
 }
-_MATRIX = "bt709"
+_TO_YCBCR, _TO_RGB = formulas.rgb_to_ycbcr("bt709").tolist(), formulas.ycbcr_to_rgb("bt709").tolist()
 
 
 @dataclass(frozen=True, slots=True)
 class VideoCodec:
     """A ``corruptions.Step``: the frames as H.264 or HEVC in BT.709, 4:2:0, 8 bits (10 bits for 16-bit frames).
 
-    It runs in one thread, so that the same frames give the same bytes with the same version of FFmpeg's libraries.
+    One thread, so that the same frames give the same bytes with the same version of FFmpeg's libraries.
     """
 
     codec: str = "libx264"
@@ -84,21 +84,19 @@ def _to_planes(image: Plane) -> tuple[Plane, ...]:
     scales = (codes.luma_zero, codes.luma_span), *[(codes.chroma_zero, codes.chroma_span)] * 2
     planes = [
         (zero + span * (r * red + g * green + b * blue) + 0.5).astype(image.dtype)
-        for (r, g, b), (zero, span) in zip(formulas.rgb_to_ycbcr(_MATRIX).tolist(), scales, strict=True)
+        for (r, g, b), (zero, span) in zip(_TO_YCBCR, scales, strict=True)
     ]
     return planes[0], *(_scaled(plane, filters.BOX, 0.5) for plane in planes[1:])
 
 
 def _to_rgb(planes: Planes, dtype: type[np.unsignedinteger[Any]]) -> Plane:
     """The inverse of ``_to_planes``, with bilinear chroma."""
-    codes, top = formulas.code_range("tv", planes.bits), np.iinfo(dtype).max
-    y = (planes.y[:, : planes.width] - np.float32(codes.luma_zero)) / np.float32(codes.luma_span)
-    cb, cr = (
-        (_scaled(plane[:, : planes.width // 2], filters.TRIANGLE, 2) - np.float32(codes.chroma_zero))
-        / np.float32(codes.chroma_span)
-        for plane in (planes.cb, planes.cr)
-    )
-    rgb = [top * (a * y + b * cb + c * cr) + 0.5 for a, b, c in formulas.ycbcr_to_rgb(_MATRIX).tolist()]
+    luma_zero, luma_span, chroma_zero, chroma_span = map(np.float32, formulas.code_range("tv", planes.bits))
+    top = np.iinfo(dtype).max
+    y = (planes.y[:, : planes.width] - luma_zero) / luma_span
+    chroma = (_scaled(plane[:, : planes.width // 2], filters.TRIANGLE, 2) for plane in (planes.cb, planes.cr))
+    cb, cr = ((plane - chroma_zero) / chroma_span for plane in chroma)
+    rgb = [top * (a * y + b * cb + c * cr) + 0.5 for a, b, c in _TO_RGB]
     return np.asarray(np.clip(np.stack(rgb, axis=-1), 0, top), dtype)
 
 
