@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import av
 import numba
 import numpy as np
+
+from torch_hdrpatches.testing.movie import video_frame
 
 Plane: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -51,14 +53,6 @@ class Film:
     cuts_are_keyframes: bool = True
     preset: str = "veryfast"
 
-    @property
-    def frames(self) -> int:
-        return self.slots * SLOT_FRAMES
-
-    @property
-    def path(self) -> Path:
-        return WORK / f"{self.name}.mkv"
-
 
 FILMS = {
     film.name: film
@@ -78,30 +72,26 @@ FILMS = {
 
 def made(film: Film) -> Path:
     """The film's file, encoded if missing: a minute for 720p, up to an hour for 2160p on two cores."""
-    stamp = film.path.with_suffix(".json")
-    wanted = json.loads(json.dumps(asdict(film)))
-    if film.path.exists() and stamp.exists() and json.loads(stamp.read_text())["film"] == wanted:
-        return film.path
-    WORK.mkdir(parents=True, exist_ok=True)
-    partial = film.path.with_suffix(".part.mkv")
-    _encode(film, partial)
-    partial.replace(film.path)
-    stamp.write_text(json.dumps({"film": wanted, **described(film.path)}, indent=1) + "\n")
-    return film.path
+    path, stamp, partial = (WORK / f"{film.name}{suffix}" for suffix in (".mkv", ".json", ".part.mkv"))
+    if not (path.exists() and stamp.exists() and json.loads(stamp.read_text())["film"] == asdict(film)):
+        WORK.mkdir(parents=True, exist_ok=True)
+        _encode(film, partial)
+        partial.replace(path)
+        stamp.write_text(json.dumps({"film": asdict(film), **described(path)}, indent=1) + "\n")
+    return path
 
 
 def described(path: Path) -> dict[str, Any]:
     """Size, rate and structure of a movie, for the results."""
     with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.size]
-    keys = [number for number, packet in enumerate(packets) if packet.is_keyframe]
-    size = path.stat().st_size
+        keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
+    data = path.read_bytes()
     return {
-        "bytes": size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "frames": len(packets),
-        "megabits_per_second": round(8e-6 * size * FPS / len(packets), 2),
-        "keyframes": keys,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "frames": len(keys),
+        "megabits_per_second": round(8e-6 * len(data) * FPS / len(keys), 2),
+        "keyframes": [number for number, key in enumerate(keys) if key],
     }
 
 
@@ -110,11 +100,8 @@ def _encode(film: Film, path: Path) -> None:
         stream = container.add_stream("libx265", rate=FPS, options=_options(film))
         stream.width, stream.height, stream.pix_fmt = film.width, film.height, "yuv420p10le"
         stream.time_base = stream.codec_context.time_base = Fraction(1, FPS)
-        for number, planes in enumerate(frames_of(film.height, film.width, film.frames, FPS)):
-            frame = av.VideoFrame(film.width, film.height, "yuv420p10le")
-            for target, codes in zip(frame.planes, planes, strict=True):
-                rows = np.frombuffer(cast(Any, target), np.uint16).reshape(target.height, target.line_size // 2)
-                rows[:, : target.width] = codes
+        for number, planes in enumerate(frames_of(film)):
+            frame = video_frame(planes, "yuv420p10le")
             frame.pts, frame.time_base = number, Fraction(1, FPS)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -150,14 +137,15 @@ def _options(film: Film) -> dict[str, str]:
     }
 
 
-def frames_of(height: int, width: int, frames: int, fps: int, seed: int = 0) -> Iterator[tuple[Plane, Plane, Plane]]:
-    """uint16 Y', Cb, Cr planes of each frame: 4:2:0, 10 bit, limited range. Depends on its arguments only."""
-    grain_rng = np.random.default_rng([seed, 0])
+def frames_of(film: Film) -> Iterator[list[Plane]]:
+    """uint16 Y', Cb, Cr planes of each frame: 4:2:0, 10 bit, limited range. Depend on the film's size only."""
+    height, width, frames = film.height, film.width, film.slots * SLOT_FRAMES
+    grain_rng = np.random.default_rng([0, 0])
     grains = [_grain(grain_rng, height // n, width // n, d) for n, d in ((1, LUMA_GRAIN), (2, CHROMA_GRAIN))]
     shot = begin = 0
     while begin < frames:
-        length = round(SHOT_SECONDS[shot % len(SHOT_SECONDS)] * fps)
-        rng = np.random.default_rng([seed, 1, shot])
+        length = round(SHOT_SECONDS[shot % len(SHOT_SECONDS)] * FPS)
+        rng = np.random.default_rng([0, 1, shot])
         scenery = _canvases(rng, height, width, LEVELS[shot % len(LEVELS)])
         thing = _canvases(rng, height, width, LEVELS[(shot + 2) % len(LEVELS)])
         # A dolly: up to five pixels per frame at 1080p, to and fro, some zoom and a slight roll.
@@ -165,7 +153,7 @@ def frames_of(height: int, width: int, frames: int, fps: int, seed: int = 0) -> 
         zoom, roll = rng.uniform(-0.0004, 0.0004), rng.uniform(-0.0002, 0.0002)
         place, speed = rng.uniform(0.25, 0.75, 2), rng.uniform(-0.003, 0.003, 2)
         for index in range(min(length, frames - begin)):
-            offsets = np.random.default_rng([seed, 2, begin + index])
+            offsets = np.random.default_rng([0, 2, begin + index])
             turn = np.array([1 + zoom * index, roll * index])
             planes = []
             for number, (canvas, other) in enumerate(zip(scenery, thing, strict=True)):
@@ -176,7 +164,7 @@ def frames_of(height: int, width: int, frames: int, fps: int, seed: int = 0) -> 
                 where = offsets.integers(0, (grain.shape[0], grain.shape[1] - out.shape[1]))
                 _compose(canvas, other, turn, pan, (place + speed * index) * out.shape, grain, where, out)
                 planes.append(out)
-            yield planes[0], planes[1], planes[2]
+            yield planes
         begin += length
         shot += 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import av
@@ -15,22 +15,22 @@ NOTHING = {"frames_decoded": 0, "packets_dropped": 0, "seeks": 0}
 
 def decode_runs(work: Work) -> Callable[[], Counts]:
     """Each run in one sweep, as a worker gets it."""
-    return _decoding(work, list(work.runs))
+    return _decoding(work, [_firsts(work, stops) for stops in work.runs], len(work.stops))
 
 
 def decode_sweep(work: Work) -> Callable[[], Counts]:
     """The whole movie in one sweep: the cost without any seeks between runs."""
-    return _decoding(work, [work.stops])
+    return _decoding(work, [_firsts(work, work.stops)], len(work.stops))
 
 
 def decode_at_keyframes(work: Work) -> Callable[[], Counts]:
     """The windows of ``align = "keyframe"``: each begins with the keyframe at or before a slot."""
     packets = packets_of(Path(work.movie))
     order = sorted(packet.pts for packet in packets)
-    places = [order.index(packet.pts) for packet in packets if packet.key]
-    slots = [_first(work, stop.attempts[0], len(order)) + FRAMES // 2 for stop in work.stops]
-    begins = sorted({max(place for place in places if place <= slot) for slot in slots})
-    return _decoding_of(work, packets, [[order[place : place + FRAMES] for place in begins]], len(begins))
+    keys = [order.index(packet.pts) for packet in packets if packet.key]
+    slots = [_first(work, stop.attempts[0]) + FRAMES // 2 for stop in work.stops]
+    begins = sorted({max(key for key in keys if key <= slot) for slot in slots})
+    return _decoding(work, [begins], len(begins))
 
 
 def read_windows(work: Work) -> Callable[[], Counts]:
@@ -51,38 +51,33 @@ def read_windows(work: Work) -> Callable[[], Counts]:
     return run
 
 
-def _decoding(work: Work, parts: Sequence[Sequence[Stop]]) -> Callable[[], Counts]:
+def _firsts(work: Work, stops: Iterable[Stop]) -> list[int]:
+    """First frames of every window, refused ones included, in time order."""
+    return sorted({_first(work, seconds) for stop in stops for seconds in stop.attempts})
+
+
+def _first(work: Work, seconds: float) -> int:
+    """Number of the first frame of the window around the frame nearest to ``seconds``; a tie goes to the earlier."""
+    centre = -(-(seconds * work.fps - 0.5 - 1e-6) // 1)
+    return max(int(centre) - FRAMES // 2, 0)
+
+
+def _decoding(work: Work, sweeps: list[list[int]], timestamps: int) -> Callable[[], Counts]:
+    """``sweeps``: first frames of the windows, refused ones included; ``timestamps``: number of accepted ones."""
     packets = packets_of(Path(work.movie))
-    return _decoding_of(work, packets, [_windows(work, packets, stops) for stops in parts], len(work.stops))
-
-
-def _decoding_of(
-    work: Work, packets: list[Packet], windows: list[list[list[int]]], timestamps: int
-) -> Callable[[], Counts]:
-    """``windows``: of each sweep, refused ones included; ``timestamps``: number of accepted ones."""
+    order = sorted(packet.pts for packet in packets)
+    last = len(order) - FRAMES
+    windows = [[order[min(first, last) :][:FRAMES] for first in sweep] for sweep in sweeps]
     _decode(work.movie, packets, windows[0][:1])  # first allocation of memory is not part of the limit
 
     def run() -> Counts:
         total = {"timestamps": timestamps, **NOTHING}
-        for part in windows:
-            for name, count in _decode(work.movie, packets, part).items():
+        for sweep in windows:
+            for name, count in _decode(work.movie, packets, sweep).items():
                 total[name] += count
         return total
 
     return run
-
-
-def _windows(work: Work, packets: list[Packet], stops: Sequence[Stop]) -> list[list[int]]:
-    """The pts of every window, refused ones included, in time order."""
-    order = sorted(packet.pts for packet in packets)
-    firsts = sorted({_first(work, seconds, len(order)) for stop in stops for seconds in stop.attempts})
-    return [order[first : first + FRAMES] for first in firsts]
-
-
-def _first(work: Work, seconds: float, count: int) -> int:
-    """Number of the first frame of the window around the frame nearest to ``seconds``; a tie goes to the earlier."""
-    centre = -(-(seconds * work.fps - 0.5 - 1e-6) // 1)
-    return min(max(int(centre) - FRAMES // 2, 0), count - FRAMES)
 
 
 def _decode(movie: str, packets: list[Packet], windows: list[list[int]]) -> Counts:

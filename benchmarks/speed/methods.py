@@ -53,6 +53,8 @@ METHODS = {
         "torchcodec, any order, no tone mapping", partial(others.torchcodec, in_order=False), divisor=2
     ),
     "pyav": Method("PyAV plain, any order, no tone mapping", others.pyav_plain, divisor=2),
-    "old-timestamp": old_system("old system, once per timestamp", others.once_per_timestamp, divisor=2),
-    "old-category": old_system("old system, once per category", others.once_per_category, divisor=4),
+    "old-timestamp": old_system("old system, once per timestamp", others.old_system, divisor=2),
+    "old-category": old_system(
+        "old system, once per category", partial(others.old_system, per_category=True), divisor=4
+    ),
 }

@@ -11,9 +11,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,7 @@ MAX_SCENE_CHANGE = 45
 def torchcodec_missing() -> str:
     """Why torchcodec cannot be measured; empty if it can."""
     if find_spec("torchcodec") is None:
-        return (
-            "torchcodec is not installed: pip install --no-deps torchcodec==0.13.0, the newest beside a CPU torch 2.13"
-        )
+        return "torchcodec is not installed: pip install --no-deps torchcodec==0.13.0, made for a CPU torch 2.13"
     try:
         import torchcodec  # noqa: F401
     except (ImportError, RuntimeError) as error:  # RuntimeError: it finds no FFmpeg libraries that it knows
@@ -54,14 +53,13 @@ def torchcodec(work: Work, threads: int = 1, in_order: bool = True) -> Callable[
     # Imported here, so that it is no part of another method's memory.
     from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
 
-    def clip(decoder: Any, stop: Stop) -> Tensor:
-        frames: Tensor = decoder.get_frames_in_range(stop.first, stop.first + FRAMES).data
-        return frames
-
     def run() -> Counts:
         decoder_of = partial(VideoDecoder, work.movie, seek_mode="approximate", num_ffmpeg_threads=threads)
-        decoder = decoder_of() if in_order else None
-        return work.counts(sum(_cut(clip(decoder or decoder_of(), stop), stop, work.scale) for stop in work.stops))
+        decoder, size = decoder_of() if in_order else None, 0
+        for stop in work.stops:
+            frames = (decoder or decoder_of()).get_frames_in_range(stop.first, stop.first + FRAMES).data
+            size += _cut(frames, stop, work.scale)
+        return work.counts(size)
 
     return run
 
@@ -78,12 +76,8 @@ def pyav_plain(work: Work) -> Callable[[], Counts]:
                 stream.codec_context.thread_count, stream.thread_type = 1, "NONE"
                 assert stream.time_base is not None, "a stream has a time base"
                 container.seek(int(max(begin, 0) / stream.time_base), stream=stream)
-                images: list[np.ndarray] = []
-                for frame in container.decode(stream):
-                    if frame.time >= begin:
-                        images.append(frame.to_ndarray(format="rgb24"))
-                    if len(images) == FRAMES:
-                        break
+                shown = (frame for frame in container.decode(stream) if frame.time >= begin)
+                images = [frame.to_ndarray(format="rgb24") for frame in islice(shown, FRAMES)]
             size += _cut(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2), stop, work.scale)
         return work.counts(size)
 
@@ -117,48 +111,34 @@ def old_system_missing() -> str:
     return "" if " zscale " in filters else "this ffmpeg program was built without zscale (libzimg)"
 
 
-def once_per_timestamp(work: Work) -> Callable[[], Counts]:
-    """The old system's last version: one process per timestamp, four decoder threads."""
+def old_system(work: Work, per_category: bool = False) -> Callable[[], Counts]:
+    """Its last version: one process per timestamp, with four decoder threads.
 
-    def stop(stop: Stop, folder: Path) -> int:
-        frames = _extracted(work, stop, folder, threads=4)
-        return sum(_written(frames, box, folder / f"{number}") for number, box in enumerate(stop.boxes))
-
-    return _run(work, stop)
-
-
-def once_per_category(work: Work) -> Callable[[], Counts]:
-    """The old system's first version: one process per timestamp and category, one decoder thread."""
-
-    def stop(stop: Stop, folder: Path) -> int:
-        return sum(
-            _written(_extracted(work, stop, folder, threads=1), box, folder / f"{number}")
-            for number, box in enumerate(stop.boxes)
-        )
-
-    return _run(work, stop)
-
-
-def _run(work: Work, samples_of: Callable[[Stop, Path], int]) -> Callable[[], Counts]:
+    ``per_category``: its first version, one process per timestamp and category, with one thread.
+    """
     import cv2  # noqa: F401 - loaded before the clock runs, and in no other method's memory
 
     def run() -> Counts:
+        size = 0
         with tempfile.TemporaryDirectory(dir=Path(work.movie).parent) as folder:
-            size = sum(samples_of(stop, Path(folder)) for stop in work.stops)
+            for stop in work.stops:
+                for boxes in ([box] for box in stop.boxes) if per_category else [stop.boxes]:
+                    frames = _extracted(work, stop, folder, threads=1 if per_category else 4)
+                    size += sum(_written(frames, box, folder) for box in boxes)
         return work.counts(size)
 
     return run
 
 
-def _extracted(work: Work, stop: Stop, folder: Path, threads: int) -> list[Any]:
+def _extracted(work: Work, stop: Stop, folder: str, threads: int) -> list[Any]:
     """Seven tone-mapped frames of 1920x1080, read from seven PNG files."""
     import cv2
 
     begin = max(stop.first - 0.5, 0) / work.fps
     command = ["ffmpeg", "-v", "error", "-nostdin", "-y", "-threads", f"{threads}", "-ss", f"{begin:.6f}"]
-    command += ["-i", work.movie, "-frames:v", f"{FRAMES}", "-vf", CHAIN, str(folder / "frame-%d.png")]
+    command += ["-i", work.movie, "-frames:v", f"{FRAMES}", "-vf", CHAIN, f"{folder}/frame-%d.png"]
     subprocess.run(command, check=True)
-    frames: list[Any] = [cv2.imread(str(folder / f"frame-{number}.png")) for number in range(1, FRAMES + 1)]
+    frames: list[Any] = [cv2.imread(f"{folder}/frame-{number}.png") for number in range(1, FRAMES + 1)]
     change = np.abs(frames[0].astype(np.float32).mean(2) - frames[-1].astype(np.float32).mean(2)).mean()
     if change > MAX_SCENE_CHANGE:
         raise ValueError(
@@ -167,14 +147,16 @@ def _extracted(work: Work, stop: Stop, folder: Path, threads: int) -> list[Any]:
     return frames
 
 
-def _written(frames: list[Any], box: tuple[int, int, int, int], stem: Path) -> int:
+def _written(frames: list[Any], box: Sequence[int], folder: str) -> int:
     """Write a sample's ground truth and low-quality frames as PNG files; returns their bytes."""
     import cv2
 
-    top, left, height, width = (box[0], box[1], box[2], box[3])
+    top, left, height, width = box
     crops = [frame[top : top + height, left : left + width] for frame in frames]
     small = [cv2.resize(crop, (width // 3, height // 3), interpolation=cv2.INTER_LANCZOS4) for crop in crops]
-    gt, lq = f"{stem}-gt.png", f"{stem}-lq.png"
-    cv2.imwrite(gt, crops[FRAMES // 2])
-    cv2.imwrite(lq, np.concatenate(small))
-    return Path(gt).stat().st_size + Path(lq).stat().st_size
+    size = 0
+    for name, image in (("gt", crops[FRAMES // 2]), ("lq", np.concatenate(small))):
+        path = Path(folder) / f"{'-'.join(map(str, box))}-{name}.png"
+        cv2.imwrite(str(path), image)
+        size += path.stat().st_size
+    return size

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,12 @@ def live(work: Work, **sampling: Any) -> Callable[[], Counts]:
     stream = _warm(work.recipe(**sampling))
 
     def run() -> Counts:
-        size = samples = timestamps = 0
-        for part in stream.plan.runs:
-            for outcome in stream.run(0, part):
-                timestamps += bool(outcome.samples)
-                for sample in outcome.samples:
-                    samples += 1
-                    size += sample["gt"].nbytes + sample["lq"].nbytes
-        return {"timestamps": timestamps, "samples": samples, "bytes": size}
+        counts = {"timestamps": 0, "samples": 0, "bytes": 0}
+        for outcome in chain.from_iterable(stream.run(0, part) for part in stream.plan.runs):
+            counts["timestamps"] += bool(outcome.samples)
+            counts["samples"] += len(outcome.samples)
+            counts["bytes"] += sum(sample["gt"].nbytes + sample["lq"].nbytes for sample in outcome.samples)
+        return counts
 
     return run
 
@@ -40,13 +37,10 @@ def export(work: Work) -> Callable[[], Counts]:
     stream = _warm(work.recipe())
 
     def run() -> Counts:
-        folder = Path(tempfile.mkdtemp(prefix="shards-", dir=Path(work.movie).parent))
-        try:
-            write_shards(stream, Folder.of(folder), Job(0, 0, range(len(stream.plan)), tuple(stream.recipe.categories)))
-            shards = list(folder.rglob("*.tar"))
-            return work.counts(sum(shard.stat().st_size for shard in shards))
-        finally:
-            shutil.rmtree(folder)
+        job = Job(0, 0, range(len(stream.plan)), tuple(stream.recipe.categories))
+        with tempfile.TemporaryDirectory(prefix="shards-", dir=Path(work.movie).parent) as folder:
+            write_shards(stream, Folder.of(folder), job)
+            return work.counts(sum(shard.stat().st_size for shard in Path(folder).rglob("*.tar")))
 
     return run
 
@@ -54,7 +48,6 @@ def export(work: Work) -> Callable[[], Counts]:
 def _warm(recipe: Recipe) -> PatchStream:
     """A stream with its movie probed and its kernels compiled, which happens once per worker."""
     stream = PatchStream(recipe)
-    for outcome in islice(stream.run(0, stream.plan.runs[0]), 1):
-        for sample in outcome.samples:
-            members_of(sample, recipe.shards.codec)
+    for sample in next(stream.run(0, stream.plan.runs[0])).samples:
+        members_of(sample, recipe.shards.codec)
     return stream

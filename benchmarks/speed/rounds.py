@@ -14,41 +14,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 
-from benchmarks.speed.methods import METHODS
+from benchmarks.speed.methods import CORES, METHODS
+from benchmarks.speed.timing import bytes_read, memory_mb
 from benchmarks.speed.workload import Work
 
 ROOT = Path(__file__).parents[2]
+Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Timing:
-    """One measurement of one method."""
-
-    method: str
-    round: int
-    milliseconds: float
-    """Wall time per timestamp, of all processes together: two that do 10 timestamps each within 1 s give 50."""
-    cpu_milliseconds: float
-    """CPU time per timestamp, child processes included."""
-    peak_mb: float
-    """Peak resident memory of the largest worker, without its child processes."""
-    megabytes_read: float
-    """Per process, reads from the page cache included."""
-    counts: dict[str, int]
-
-
-def measure(name: str, work: Path, processes: int, number: int) -> Timing:
-    """Start the processes, wait until all are prepared, and let them run at the same moment."""
+def measure(name: str, work: Path, processes: int, number: int) -> Row:
+    """Start the processes, wait until all are prepared, let them run at the same moment, and sum up their reports."""
     command = [sys.executable, "-m", "benchmarks.speed.rounds", name, str(work)]
-    cores = len(os.sched_getaffinity(0)) if METHODS[name].all_cores else 1
-    environment = {**os.environ, "OMP_NUM_THREADS": f"{cores}", "PYTHONPATH": str(ROOT)}
+    threads = CORES if METHODS[name].all_cores else 1
+    environment = {**os.environ, "OMP_NUM_THREADS": f"{threads}", "PYTHONPATH": str(ROOT)}
     workers = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(processes)
@@ -57,9 +41,7 @@ def measure(name: str, work: Path, processes: int, number: int) -> Timing:
         for worker in workers:
             _line(worker, name)
         for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.write("go\n")
-            worker.stdin.flush()
+            print("go", file=worker.stdin, flush=True)
         reports = [json.loads(_line(worker, name)) for worker in workers]
     finally:
         for worker in workers:
@@ -67,15 +49,16 @@ def measure(name: str, work: Path, processes: int, number: int) -> Timing:
             worker.communicate()
     wall = max(report["end"] for report in reports) - min(report["begin"] for report in reports)
     share = 1000 / sum(report["counts"]["timestamps"] for report in reports)
-    return Timing(
-        method=name,
-        round=number,
-        milliseconds=wall * share,
-        cpu_milliseconds=sum(report["cpu"] for report in reports) * share,
-        peak_mb=max(report["peak_kb"] for report in reports) / 1024,
-        megabytes_read=max(report["bytes_read"] for report in reports) / 1e6,
-        counts=reports[0]["counts"],
-    )
+    return {
+        "method": name,
+        "round": number,
+        # Per timestamp of all processes together: two that do 10 timestamps each within 1 s give 50.
+        "milliseconds": wall * share,
+        "cpu_milliseconds": sum(report["cpu"] for report in reports) * share,
+        "peak_mb": max(report["peak_mb"] for report in reports),
+        "megabytes_read": max(report["bytes_read"] for report in reports) / 1e6,
+        "counts": reports[0]["counts"],
+    }
 
 
 def _line(worker: subprocess.Popen[str], name: str) -> str:
@@ -88,52 +71,49 @@ def _line(worker: subprocess.Popen[str], name: str) -> str:
 
 def interleaved(
     works: dict[int, Work], folder: Path, names: Sequence[str], processes: int, rounds: int
-) -> Iterator[Timing]:
+) -> Iterator[Row]:
     """All methods, ``rounds`` times. ``works``: by number of categories."""
     for number in range(rounds):
         turn = number % len(names)
         for name in [*names[turn:], *names[:turn]]:
-            method = METHODS[name]
-            work = works[method.categories].thinned(method.divisor)
-            path = work.save(folder / f"work-{name}.json")
-            yield measure(name, path, processes, number)
+            work = works[METHODS[name].categories].thinned(METHODS[name].divisor)
+            yield measure(name, work.save(folder / f"work-{name}.json"), processes, number)
 
 
-def summary(timings: Sequence[Timing], against: str) -> dict[str, dict[str, Any]]:
+def summary(timings: Sequence[Row], against: str) -> dict[str, Row]:
     """Medians by method, and the median of each round's ratio to the method ``against``."""
-    base = {timing.round: timing.milliseconds for timing in timings if timing.method == against}
-    rows: dict[str, dict[str, Any]] = {}
-    for name in dict.fromkeys(timing.method for timing in sorted(timings, key=lambda t: list(METHODS).index(t.method))):
-        mine = [timing for timing in timings if timing.method == name]
-        ratios = [timing.milliseconds / base[timing.round] for timing in mine]
-        rows[name] = {
-            "milliseconds": median(timing.milliseconds for timing in mine),
-            "cpu_milliseconds": median(timing.cpu_milliseconds for timing in mine),
-            "ratio": median(ratios),
-            "ratio_lowest": min(ratios),
-            "ratio_highest": max(ratios),
-            "peak_mb": max(timing.peak_mb for timing in mine),
-            "megabytes_read": median(timing.megabytes_read for timing in mine),
-            "counts": mine[-1].counts,
-        }
+    base = {timing["round"]: timing["milliseconds"] for timing in timings if timing["method"] == against}
+    rows: dict[str, Row] = {}
+    for name in METHODS:
+        if mine := [timing for timing in timings if timing["method"] == name]:
+            ratios = [timing["milliseconds"] / base[timing["round"]] for timing in mine]
+            rows[name] = {
+                "milliseconds": median(timing["milliseconds"] for timing in mine),
+                "cpu_milliseconds": median(timing["cpu_milliseconds"] for timing in mine),
+                "ratio": median(ratios),
+                "ratio_lowest": min(ratios),
+                "ratio_highest": max(ratios),
+                "peak_mb": max(timing["peak_mb"] for timing in mine),
+                "megabytes_read": median(timing["megabytes_read"] for timing in mine),
+                "counts": mine[-1]["counts"],
+            }
     return rows
 
 
 def run_worker(name: str, work: Path) -> None:
-    """Run one method once and print what it took."""
+    """Run one method once and print what it took; CPU time includes child processes, peak memory does not."""
     torch.set_num_threads(1)  # as in the workers of a DataLoader
     run = METHODS[name].prepare(Work.load(work))
     print("ready", flush=True)
     sys.stdin.readline()
-    cpu, read, begin = _cpu_seconds(), _bytes_read(), time.perf_counter()
+    cpu, read, begin = _cpu_seconds(), bytes_read(), time.perf_counter()
     counts = run()
-    end = time.perf_counter()
-    report: dict[str, Any] = {
+    report = {
         "begin": begin,
-        "end": end,
+        "end": time.perf_counter(),
         "cpu": _cpu_seconds() - cpu,
-        "bytes_read": _bytes_read() - read,
-        "peak_kb": _peak_kb(),
+        "bytes_read": bytes_read() - read,
+        "peak_mb": memory_mb("VmHWM"),
         "counts": counts,
     }
     print(json.dumps(report), flush=True)
@@ -141,18 +121,8 @@ def run_worker(name: str, work: Path) -> None:
 
 def _cpu_seconds() -> float:
     """Of this process and its children."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-
-def _bytes_read() -> int:
-    return int(Path("/proc/self/io").read_text().split()[1])
-
-
-def _peak_kb() -> int:
-    # Not ru_maxrss: that starts at the parent's memory.
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,12 @@ from benchmarks.speed import scaling, storage
 from benchmarks.speed.films import FILMS, WORK, described, made
 from benchmarks.speed.machine import machine
 from benchmarks.speed.methods import METHODS
-from benchmarks.speed.report import draw, markdown
+from benchmarks.speed.report import PROCESSES, draw, markdown
 from benchmarks.speed.rounds import interleaved, summary
 from benchmarks.speed.workload import workload
 
-PARTS = ("films", "storage", "scaling")
+COMMAND = "python -m benchmarks.speed.run"
+MODULES = {"storage": storage, "scaling": scaling}
 LONG_GOP = ("1080p", "2160p")
 LONG = ("1080p-long", "2160p-long")
 DISC = ("1080p-disc", "2160p-disc")
@@ -28,9 +28,9 @@ PROCESSES_ON = dict.fromkeys(LONG_GOP, ("1", "2", "all")) | dict.fromkeys(LONG, 
 OLD = ("old-timestamp", "old-category")
 """Methods that run other programs, on all cores anyway."""
 ON_LONG = ("limit", "limit-keyframe", "live", "live-keyframe", "export", "torchcodec", "torchcodec-items", *OLD)
-"""Methods that are measured on films whose GOPs all have 250 frames."""
 ON_DISC = ("limit", "limit-sweep", "reader", "live", "export", "torchcodec", "old-timestamp")
-"""Methods that are measured on the disc-like films."""
+METHODS_ON = dict.fromkeys(LONG, ON_LONG) | dict.fromkeys(DISC, ON_DISC)
+"""Methods by film: those for full GOPs and for discs; other films are measured with all methods."""
 
 
 def main() -> None:
@@ -49,19 +49,19 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.run", description=__doc__)
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round on a small film, a few minutes in all")
     parser.add_argument("--rounds", type=int, default=5, help="number of interleaved rounds")
     parser.add_argument(
-        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run; results of the others are kept"
+        "--only",
+        nargs="+",
+        choices=["films", *MODULES],
+        default=["films", *MODULES],
+        help="parts to run; others keep their results",
     )
     parser.add_argument("--films", nargs="+", choices=FILMS, default=[*LONG_GOP, *LONG, *DISC])
     parser.add_argument(
-        "--processes",
-        nargs="+",
-        choices=["1", "2", "all"],
-        default=["1", "2", "all"],
-        help="all: one process on all cores",
+        "--processes", nargs="+", choices=PROCESSES, default=list(PROCESSES), help="all: one, on all cores"
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--out", type=Path, help="folder for results.json, results.md and chart.png")
@@ -79,10 +79,9 @@ def _tables(asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
             for processes in PROCESSES_ON.get(film, ("1",)):
                 if processes in asked.processes:
                     yield f"film/{film}/{processes}", _film(film, processes, asked)
-    for part, module in (("storage", storage), ("scaling", scaling)):
+    for part, module in MODULES.items():
         if part in asked.only:
-            command = f"python -m benchmarks.speed.run --only {part}" + " --quick" * asked.quick
-            began = _now()
+            command, began = f"{COMMAND} --only {part}{' --quick' * asked.quick}", _now()
             for name, rows in module.tables(asked.quick):
                 print(f"{name}: {len(rows)} rows", flush=True)
                 yield name, {"command": command, **began, "rows": rows}
@@ -93,35 +92,32 @@ def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any
     """All methods on one film, interleaved."""
     movie = made(FILMS[film])
     began = _now()
-    fitting = ON_DISC if film in DISC else ON_LONG if film in LONG else tuple(METHODS)
-    missing = {name: METHODS[name].missing() for name in asked.methods if name in fitting}
-    names = [name for name, reason in missing.items() if not reason]
-    if processes == "all":
-        names = [name for name in names if METHODS[name].all_cores or name in ("limit", *OLD)]
-    else:
-        names = [name for name in names if not METHODS[name].all_cores]
+    fitting = METHODS_ON.get(film, METHODS)
+    reasons = {name: METHODS[name].missing() for name in asked.methods if name in fitting}
+    missing = {name: reason for name, reason in reasons.items() if reason}
     for name, reason in missing.items():
-        if reason:
-            print(f"{film}: {name} left out: {reason}", flush=True)
+        print(f"{film}: {name} left out: {reason}", flush=True)
+    on_all = processes == "all"
+    names = [
+        name
+        for name in reasons
+        if name not in missing and (METHODS[name].all_cores == on_all or (on_all and name in ("limit", *OLD)))
+    ]
     works = {count: workload(movie, FILMS[film].slots, count) for count in {METHODS[name].categories for name in names}}
     timings = []
     for timing in interleaved(works, WORK, names, 2 if processes == "2" else 1, asked.rounds):
         timings.append(timing)
+        figures = f"{timing['milliseconds']:8.0f} ms per timestamp, {timing['peak_mb']:5.0f} MB"
         print(
-            f"{film}, processes: {processes}, round {timing.round + 1}: {timing.method:14} "
-            f"{timing.milliseconds:8.0f} ms per timestamp, {timing.peak_mb:5.0f} MB",
-            flush=True,
+            f"{film}, processes: {processes}, round {timing['round'] + 1}: {timing['method']:14} {figures}", flush=True
         )
-    command = (
-        f"python -m benchmarks.speed.run --only films --films {film} --processes {processes} --rounds {asked.rounds}"
-    )
     return {
-        "command": command,
+        "command": f"{COMMAND} --only films --films {film} --processes {processes} --rounds {asked.rounds}",
         **began,
         "film": described(movie),
-        "missing": {name: reason for name, reason in missing.items() if reason},
+        "missing": missing,
         "summary": summary(timings, against="limit"),
-        "timings": [asdict(timing) for timing in timings],
+        "timings": timings,
     }
 
 

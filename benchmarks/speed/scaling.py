@@ -5,82 +5,70 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 
 from benchmarks.speed.films import FILMS, FPS, SLOT_FRAMES, WORK, made
+from benchmarks.speed.timing import bytes_read
 from benchmarks.speed.workload import packets_of, recipe
-from torch_hdrpatches import Recipe
 from torch_hdrpatches.probe import open_movie
 from torch_hdrpatches.sampling import PatchStream
 
 Row = dict[str, Any]
 
-PATCH = (180, 180)
-"""A crop that fits into the small film used here."""
+
+def tables(quick: bool) -> Iterator[tuple[str, list[Row]]]:
+    """All tables of this module, by name."""
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        yield "movies", list(by_movies((1, 3) if quick else (1, 10, 100), Path(folder)))
+        yield "lengths", list(by_length((1, 3) if quick else (1, 10, 60), Path(folder)))
+        yield "opening", list(opening(2 if quick else 120, "720p" if quick else "1080p", Path(folder)))
 
 
-def by_movies(counts: tuple[int, ...]) -> list[Row]:
+def by_movies(counts: tuple[int, ...], folder: Path) -> Iterator[Row]:
     """The same film under many names, eight timestamps each, probing included."""
     film = FILMS["360p"]
-    source = made(film)
-    rows = []
-    with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        links = [Path(folder) / f"{number}.mkv" for number in range(max(counts))]
-        for link in links:
-            link.symlink_to(source)
-        _cost(recipe([str(source)], film.slots, gt=PATCH))  # compiles kernels
-        for count in counts:
-            row = _cost(recipe([str(link) for link in links[:count]], film.slots, gt=PATCH))
-            rows.append({"movies": count, **row})
-    return rows
+    links = [folder / f"{number}.mkv" for number in range(max(counts))]
+    for link in links:
+        link.symlink_to(made(film))
+    _cost([made(film)], film.slots)  # compiles kernels
+    for count in counts:
+        yield {"movies": count, **_cost(links[:count], film.slots)}
 
 
-def by_length(minutes: tuple[int, ...]) -> list[Row]:
+def by_length(minutes: tuple[int, ...], folder: Path) -> Iterator[Row]:
     """One film at several lengths: with 24 timestamps, and with one per 58 frames."""
-    source = made(FILMS["360p"])
-    rows = []
-    with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        for length in minutes:
-            movie = looped(source, Path(folder) / f"{length}.mkv", 60 * length)
-            _cost(recipe([str(movie)], 8, gt=PATCH))
-            for slots in dict.fromkeys((24, 60 * length * FPS // SLOT_FRAMES)):
-                rows.append({"minutes": length, **_cost(recipe([str(movie)], slots, gt=PATCH))})
-            movie.unlink()
-    return rows
+    for length in minutes:
+        movie = looped(made(FILMS["360p"]), folder / f"{length}-minutes.mkv", 60 * length)
+        _cost([movie], 8)
+        for slots in dict.fromkeys((24, 60 * length * FPS // SLOT_FRAMES)):
+            yield {"minutes": length, **_cost([movie], slots)}
+        movie.unlink()
 
 
-def opening(minutes: int, film: str) -> list[Row]:
+def opening(minutes: int, film: str, folder: Path) -> Iterator[Row]:
     """Opening a long movie that is not in the page cache, and reading one window in its middle."""
-    source = made(FILMS[film])
-    rows = []
-    with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        for suffix in ("mkv", "mp4"):
-            path = looped(source, Path(folder) / f"long.{suffix}", 60 * minutes)
-            with _meter() as first:
-                movie = open_movie(str(path))
-            facts = movie.facts
-            with _meter() as window:
-                movie.window(facts.duration / 2)
-            movie.close()
-            with _meter() as again:
-                movie = open_movie(str(path), facts=facts)
-            movie.close()
-            rows.append(
-                {
-                    "container": suffix,
-                    "minutes": facts.duration / 60,
-                    "gigabytes": path.stat().st_size / 1e9,
-                    "open_and_probe": first.row,
-                    "window": window.row,
-                    "open_again": again.row,
-                }
-            )
-            path.unlink()
-    return rows
+    for suffix in ("mkv", "mp4"):
+        path = looped(made(FILMS[film]), folder / f"long.{suffix}", 60 * minutes)
+        movie, first = _metered(partial(open_movie, str(path)))
+        facts = movie.facts
+        _, window = _metered(partial(movie.window, facts.duration / 2))
+        movie.close()
+        movie, again = _metered(partial(open_movie, str(path), facts=facts))
+        movie.close()
+        yield {
+            "container": suffix,
+            "minutes": facts.duration / 60,
+            "gigabytes": path.stat().st_size / 1e9,
+            "open_and_probe": first,
+            "window": window,
+            "open_again": again,
+        }
+        path.unlink()
 
 
 def looped(source: Path, target: Path, seconds: float) -> Path:
@@ -88,62 +76,44 @@ def looped(source: Path, target: Path, seconds: float) -> Path:
     packets = packets_of(source)
     order = sorted(packet.pts for packet in packets)
     delay = max(shown - packet.pts for shown, packet in zip(order, packets, strict=True))
-    with av.open(str(source)) as container:
-        unit = container.streams.video[0].time_base
-    assert unit is not None, "a stream has a time base"
-    length = round(len(packets) / FPS / unit)
-    with av.open(str(target), "w") as out:
-        stream = None
-        for begin in range(0, round(seconds / unit), length):
-            with av.open(str(source)) as container:
-                video = container.streams.video[0]
-                stream = stream or out.add_stream_from_template(video)
-                coming = (packet for packet in container.demux(video) if packet.size)
-                for packet, entry, shown in zip(coming, packets, order, strict=True):
-                    # Matroska stores no decoding times; sorted presentation times, early enough, are valid ones.
-                    packet.pts, packet.dts, packet.stream = begin + entry.pts, begin + shown - delay, stream
-                    out.mux(packet)
+    with av.open(str(source)) as container, av.open(str(target), "w") as out:
+        video = container.streams.video[0]
+        assert video.time_base is not None, "a stream has a time base"
+        length = round(len(packets) / FPS / video.time_base)
+        stream = out.add_stream_from_template(video)
+        for begin in range(0, round(seconds / video.time_base), length):
+            container.seek(0)
+            coming = (packet for packet in container.demux(video) if packet.size)
+            for packet, entry, shown in zip(coming, packets, order, strict=True):
+                # Matroska stores no decoding times; sorted presentation times, early enough, are valid ones.
+                packet.pts, packet.dts, packet.stream = begin + entry.pts, begin + shown - delay, stream
+                out.mux(packet)
     with target.open("rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return target
 
 
-class _meter:  # noqa: N801 - reads as a verb where it is used
-    """Measures wall time and bytes read (page cache or disk) within a block."""
-
-    def __enter__(self) -> _meter:
-        self._read, self._begin = _bytes_read(), time.perf_counter()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.row = {"seconds": time.perf_counter() - self._begin, "megabytes_read": (_bytes_read() - self._read) / 1e6}
+def _metered(call: Callable[[], Any]) -> tuple[Any, Row]:
+    """What a call returns, its wall time, and the bytes that it read from the page cache or from disk."""
+    read, began = bytes_read(), time.perf_counter()
+    result = call()
+    return result, {"seconds": time.perf_counter() - began, "megabytes_read": (bytes_read() - read) / 1e6}
 
 
-def _bytes_read() -> int:
-    return int(Path("/proc/self/io").read_text().split()[1])
+def _cost(movies: list[Path], slots: int) -> Row:
+    """Cost of all samples of a recipe, preparation included; the crops fit into the film of 360 rows."""
 
+    def counted() -> list[tuple[int, int]]:
+        stream = PatchStream(recipe([str(movie) for movie in movies], slots, gt=(180, 180)))
+        return [(len(outcome.samples), outcome.windows) for run in stream.plan.runs for outcome in stream.run(0, run)]
 
-def _cost(wanted: Recipe) -> Row:
-    """Cost of all samples of a recipe, preparation included."""
-    with _meter() as meter:
-        stream = PatchStream(wanted)
-        outcomes = [
-            (len(outcome.samples), outcome.windows) for run in stream.plan.runs for outcome in stream.run(0, run)
-        ]
-    slots, seconds = len(outcomes), meter.row["seconds"]
+    counts, meter = _metered(counted)
     return {
-        "timestamps": slots,
-        "samples": sum(samples for samples, _ in outcomes),
-        "windows": sum(windows for _, windows in outcomes),
-        "seconds": seconds,
-        "milliseconds_per_timestamp": 1000 * seconds / slots,
-        "megabytes_read_per_timestamp": meter.row["megabytes_read"] / slots,
+        "timestamps": len(counts),
+        "samples": sum(samples for samples, _ in counts),
+        "windows": sum(windows for _, windows in counts),
+        "seconds": meter["seconds"],
+        "milliseconds_per_timestamp": 1000 * meter["seconds"] / len(counts),
+        "megabytes_read_per_timestamp": meter["megabytes_read"] / len(counts),
     }
-
-
-def tables(quick: bool) -> Iterator[tuple[str, list[Row]]]:
-    """All tables of this module, by name."""
-    yield "movies", by_movies((1, 3) if quick else (1, 10, 100))
-    yield "lengths", by_length((1, 3) if quick else (1, 10, 60))
-    yield "opening", opening(2, "720p") if quick else opening(120, "1080p")

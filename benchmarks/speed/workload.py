@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import av
@@ -60,13 +61,13 @@ class Stop:
     """One timestamp with samples."""
 
     slot: int
-    attempts: tuple[float, ...]
+    attempts: Sequence[float]
     """Seconds of every window that was decoded for it: the refused ones, then the accepted one."""
     first: int
     """Number of the accepted window's first frame, in presentation order."""
     preroll: int
     """Frames from the keyframe before the accepted window to its end."""
-    boxes: tuple[tuple[int, int, int, int], ...]
+    boxes: Sequence[Sequence[int]]
     """Top, left, height, width of each category's crop, in working pixels."""
 
 
@@ -80,7 +81,7 @@ class Work:
     fps: float
     slots: int
     categories: int
-    stops: tuple[Stop, ...]
+    stops: Sequence[Stop]
 
     @property
     def scale(self) -> int:
@@ -88,27 +89,24 @@ class Work:
         return max(1, self.height // 1080)
 
     @property
-    def runs(self) -> Iterator[tuple[Stop, ...]]:
+    def runs(self) -> list[list[Stop]]:
         """The stops of each run: eight neighbouring slots, as workers get them."""
-        for first in range(0, self.slots, SLOTS_PER_RUN):
-            yield tuple(stop for stop in self.stops if first <= stop.slot < first + SLOTS_PER_RUN)
+        parts = (range(first, first + SLOTS_PER_RUN) for first in range(0, self.slots, SLOTS_PER_RUN))
+        return [[stop for stop in self.stops if stop.slot in part] for part in parts]
 
     def recipe(self, **sampling: Any) -> Recipe:
         """The recipe of this work; ``sampling`` changes its settings."""
         return recipe([self.movie], self.slots, self.categories, sampling=sampling)
 
     def counts(self, size: int) -> Counts:
-        """What a method reports after all stops; ``size``: bytes of its samples."""
+        """What a method reports after all stops, with samples of ``size`` bytes in all."""
         return {"timestamps": len(self.stops), "samples": len(self.stops) * self.categories, "bytes": size}
 
     def thinned(self, divisor: int) -> Work:
         """A part of the stops, for slow methods; its mean preroll is as near as possible to that of all."""
-        mean = sum(stop.preroll for stop in self.stops) / len(self.stops)
-        count = max(1, len(self.stops) // divisor)
-        chosen = min(
-            combinations(self.stops, count), key=lambda some: abs(sum(stop.preroll for stop in some) / count - mean)
-        )
-        return replace(self, stops=chosen)
+        wanted = fmean(stop.preroll for stop in self.stops)
+        parts = combinations(self.stops, max(1, len(self.stops) // divisor))
+        return replace(self, stops=min(parts, key=lambda part: abs(fmean(stop.preroll for stop in part) - wanted)))
 
     def save(self, path: Path) -> Path:
         path.write_text(json.dumps(asdict(self), indent=1))
@@ -117,11 +115,7 @@ class Work:
     @classmethod
     def load(cls, path: Path) -> Work:
         fields = json.loads(path.read_text())
-        stops = tuple(
-            Stop(**{**stop, "attempts": tuple(stop["attempts"]), "boxes": tuple(map(tuple, stop["boxes"]))})
-            for stop in fields.pop("stops")
-        )
-        return cls(**fields, stops=stops)
+        return cls(**{**fields, "stops": [Stop(**stop) for stop in fields["stops"]]})
 
 
 def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, int] = (540, 540), **more: Any) -> Recipe:
@@ -143,11 +137,9 @@ def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, in
 def workload(movie: Path, slots: int, categories: int = 3) -> Work:
     """The work of a movie, from one untimed run of the stream. Slots without samples are left out."""
     stream = PatchStream(recipe([str(movie)], slots, categories))
-    facts = stream.facts("movie-0")
-    skip = stream.recipe.sampling.retry_skip
-    packets = packets_of(movie)
-    order = sorted(packet.pts for packet in packets)
-    keys = [packet.pts for packet in packets if packet.key]
+    facts, sampling = stream.facts("movie-0"), stream.recipe.sampling
+    packets = sorted(packets_of(movie))  # by pts
+    keys = [number for number, packet in enumerate(packets) if packet.key]
     stops = []
     for run in stream.plan.runs:
         for slot, outcome in zip(run.slots, stream.run(0, run), strict=True):
@@ -155,17 +147,15 @@ def workload(movie: Path, slots: int, categories: int = 3) -> Work:
                 raise outcome.failure
             if not outcome.samples:
                 continue
-            planned = slot.seconds(stream.recipe.seed, 0, stream.recipe.sampling.jitter, facts.duration)
-            sample = outcome.samples[0]
-            first = round((sample["frame_pts"][0] - facts.start) * facts.fps)
-            key = max(pts for pts in keys if pts <= order[first])
+            planned = slot.seconds(stream.recipe.seed, 0, sampling.jitter, facts.duration)
+            first = round((outcome.samples[0]["frame_pts"][0] - facts.start) * facts.fps)
             stops.append(
                 Stop(
                     slot=slot.index,
-                    attempts=tuple((planned + skip * n) % facts.duration for n in range(outcome.windows)),
+                    attempts=[(planned + sampling.retry_skip * n) % facts.duration for n in range(outcome.windows)],
                     first=first,
-                    preroll=first + FRAMES - order.index(key),
-                    boxes=tuple(sample["crop"] for sample in outcome.samples),
+                    preroll=first + FRAMES - max(key for key in keys if key <= first),
+                    boxes=[sample["crop"] for sample in outcome.samples],
                 )
             )
-    return Work(str(movie), facts.height, facts.width, facts.fps, slots, categories, tuple(stops))
+    return Work(str(movie), facts.height, facts.width, facts.fps, slots, categories, stops)

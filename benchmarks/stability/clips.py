@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,11 +13,8 @@ import numpy as np
 from benchmarks.stability.shots import FRAMES, HEIGHT, WIDTH, Shot
 from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.color.formulas import eotf_pq, inverse_oetf_hlg
-from torch_hdrpatches.color.names import SDR_TRANSFERS
 from torch_hdrpatches.frames import ColorTags, Planes
 from torch_hdrpatches.video.planes import planes_of
-
-Numbers = tuple[int, ...] | range
 
 
 @dataclass(frozen=True)
@@ -27,12 +24,12 @@ class Clip:
     name: str
     stable: tuple[tuple[int, int], ...] = ()
     """First frame, and the one after the last, of parts that show one scene."""
-    cut: Numbers = ()
-    fade: Numbers = ()
+    cut: Sequence[int] = ()
+    fade: Sequence[int] = ()
     """A window with four of these steps is a fade; with fewer it has no label."""
-    frozen: Numbers = ()
+    frozen: Sequence[int] = ()
     """Frames that repeat the previous one, because of a rate conversion or because nothing moves."""
-    black: Numbers = ()
+    black: Sequence[int] = ()
     footage: tuple[int, ...] = ()
     """First frames of parts without events, used as scenes in the generated movies."""
     stream: int = 0
@@ -40,16 +37,12 @@ class Clip:
 
     def label(self, first: int, frames: int = 7) -> str | None:
         """The kind of a window, ``""`` if it is stable; None if this is not certain."""
-        changes = range(first + 1, first + frames)
-        for kind, numbers, needed in (("cut", self.cut, 1), ("fade", self.fade, 4)):
-            if sum(number in numbers for number in changes) >= needed:
+        changes = set(range(first + 1, first + frames))
+        for kind, needed in (("cut", 1), ("fade", 4), ("black", frames - 1), ("frozen", 1)):
+            if len(changes.intersection(getattr(self, kind))) >= needed:
                 return kind
-        if all(number in self.black for number in range(first, first + frames)):
-            return "black"
-        if any(number in self.frozen for number in changes):
-            return "frozen"
         stable = any(start <= first and first + frames <= stop for start, stop in self.stable)
-        return "" if stable and not any(number in self.fade for number in changes) else None
+        return "" if stable and changes.isdisjoint(self.fade) else None
 
 
 CLIPS = (
@@ -120,13 +113,11 @@ def transfer_of(frame: av.VideoFrame, name: str) -> str:
 def grader_of(frame: av.VideoFrame, name: str) -> Grader:
     """The default tone mapping for a clip."""
     transfer = transfer_of(frame, name)
-    matrix = "rgb" if frame.format.name.startswith("gbr") else "bt709" if transfer in SDR_TRANSFERS else "bt2020nc"
-    tags = ColorTags(transfer, "bt709" if transfer in SDR_TRANSFERS else "bt2020", matrix, _range(frame))
+    primaries, matrix = ("bt709", "bt709") if transfer == "bt709" else ("bt2020", "bt2020nc")
+    if frame.format.name.startswith("gbr"):
+        matrix = "rgb"
+    tags = ColorTags(transfer, primaries, matrix, "pc" if int(frame.color_range) == 2 else "tv")
     return Grader(tags, planes_of(frame).bits, ToneSettings(), 1000.0)
-
-
-def _range(frame: av.VideoFrame) -> str:
-    return "pc" if int(frame.color_range) == 2 else "tv"
 
 
 def thinned(frame: Planes, step: int) -> Planes:

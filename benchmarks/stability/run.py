@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from pathlib import Path
 
 import av
@@ -21,11 +23,10 @@ import cv2
 import numpy as np
 from scenedetect.detectors import ContentDetector
 
+from benchmarks import markdown_table
 from benchmarks.stability import shots as make
 from benchmarks.stability.clips import CLIPS, decoded, footage, grader_of, thinned
 from benchmarks.stability.stories import Story, stories
-from benchmarks.tables import markdown_table
-from torch_hdrpatches.color import Grader
 from torch_hdrpatches.frames import Box, Planes
 from torch_hdrpatches.sampling import scene
 from torch_hdrpatches.testing import SCENES, MovieSpec, write_movie
@@ -94,7 +95,7 @@ def _of_story(part: str, name: str, story: Story, rng: np.random.Generator, path
     coding = {"crf": float(rng.integers(18, 31)), "keyint": int(rng.integers(8, 30))}
     spec = MovieSpec(**size, **coding, transfer=transfer, numbers=False)
     write_movie(path, spec, lambda t: story.shot(t) * gain)
-    for window in _windows(name, decoded(path), story.label, part):
+    for window in _windows(part, name, decoded(path), story.label):
         beside = story.kind and not window.kind
         yield replace(window, variant=f"before or after: {story.kind}" if beside else story.variant)
 
@@ -102,48 +103,34 @@ def _of_story(part: str, name: str, story: Story, rng: np.random.Generator, path
 def real(folder: Path) -> list[Judged]:
     """The labelled windows of the real clips."""
     cv2.setNumThreads(1)
-    return [
-        window
-        for clip in CLIPS
-        for window in _windows(clip.name, decoded(folder / clip.name, clip.stream), clip.label, REAL)
-    ]
+    windows = (_windows(REAL, clip.name, decoded(folder / clip.name, clip.stream), clip.label) for clip in CLIPS)
+    return list(chain.from_iterable(windows))
 
 
 def _windows(
-    movie: str, frames: Iterator[av.VideoFrame], label: Callable[[int], str | None], part: str
+    part: str, movie: str, frames: Iterator[av.VideoFrame], label: Callable[[int], str | None]
 ) -> Iterator[Judged]:
-    shown: list[Planes] = []
-    contents: list[float] = []
+    shown: deque[Planes] = deque(maxlen=7)
+    contents: deque[float] = deque(maxlen=6)
     detector, grader = ContentDetector(), None
     for number, frame in enumerate(frames):
         grader = grader or grader_of(frame, movie)
-        shown = [*shown[-6:], planes_of(frame)]
-        contents = [*contents[-5:], _content(detector, number, shown[-1], grader)]
+        shown.append(planes_of(frame))
+        # PySceneDetect's score of the step to this frame, tone-mapped and downscaled as it does by default.
+        small = thinned(shown[-1], max(1, frame.width // 256))
+        rgb = grader.sdr([small], Box(0, 0, small.height, small.width))[0]
+        # Its public results are cuts at least 15 frames apart, which is too coarse for windows of seven.
+        contents.append(float(detector._calculate_frame_score(number, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))))
         kind = label(number - 6) if number >= 6 else None
-        if kind is not None:
-            yield _judged(part, movie, kind, shown, contents, grader)
-
-
-def _content(detector: ContentDetector, number: int, frame: Planes, grader: Grader) -> float:
-    """PySceneDetect's score of the step to this frame, tone-mapped and downscaled as it does by default."""
-    small = thinned(frame, max(1, frame.width // 256))
-    rgb = grader.sdr([small], Box(0, 0, small.height, small.width))[0]
-    # Its public results are cuts at least 15 frames apart, which is too coarse for windows of seven.
-    return float(detector._calculate_frame_score(number, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)))
-
-
-def _judged(
-    part: str, movie: str, kind: str, frames: Sequence[Planes], contents: list[float], grader: Grader
-) -> Judged:
-    area = Box(0, 0, frames[0].height, frames[0].width)
-    ours = scene.judge(frames, grader.grey, area)
-    sudden = scene.judge(frames, grader.grey, area, tolerate=("black", "flat", "fade", "frozen"))
-    old = scene.judge(frames, grader.grey, area, "first_to_last")
-    same = any(np.array_equal(before.y, after.y) for before, after in pairwise(frames))
-    if not kind and same:  # the encoder dropped a small motion
-        kind = "frozen"
-    scores = {OURS: ours.score, SUDDEN: sudden.score, OLD: old.score, PYSCENEDETECT: max(contents)}
-    return Judged(part, movie, movie, kind, ours.reason, scores)
+        if kind is None:
+            continue
+        judge = partial(scene.judge, [*shown], grader.grey, Box(0, 0, shown[0].height, shown[0].width))
+        ours, sudden = judge(), judge(tolerate=("black", "flat", "fade", "frozen"))
+        if not kind and any(np.array_equal(before.y, after.y) for before, after in pairwise(shown)):
+            kind = "frozen"  # the encoder dropped a small motion
+        old = judge("first_to_last").score
+        scores = {OURS: ours.score, SUDDEN: sudden.score, OLD: old, PYSCENEDETECT: max(contents)}
+        yield Judged(part, movie, movie, kind, ours.reason, scores)
 
 
 # The tables
@@ -151,53 +138,51 @@ def _judged(
 
 def report(windows: list[Judged]) -> Iterator[str]:
     """Markdown tables, each with a title."""
-    tuned = {measure: best_threshold(measure, _of(windows, TUNE)) for measure in DEFAULTS if measure != OURS}
-    for part in (HELD_OUT, TUNE, REAL):
-        chosen = _of(windows, part)
-        if not chosen:
-            continue
-        movies = len({window.movie for window in chosen})
-        yield f"\n### {part.capitalize()}: {len(chosen)} windows of {movies} movies\n"
-        yield by_kind(chosen, [*DEFAULTS.items(), *tuned.items()])
-        for ours, kinds in ((OURS, KINDS), (OURS, ("cut", "flash", "fade")), (SUDDEN, ("cut", "flash"))):
-            yield f"\nAt equal recall: {', '.join(kinds)}\n"
-            yield at_equal_recall(ours, [window for window in chosen if window.kind in (*kinds, "")])
-    if real := _of(windows, REAL):
+    parts = {part: [window for window in windows if window.part == part] for part in (HELD_OUT, TUNE, REAL)}
+    tuned = {measure: best_threshold(measure, parts[TUNE]) for measure in (OLD, PYSCENEDETECT)}
+    for part, chosen in parts.items():
+        if chosen:
+            movies = len({window.movie for window in chosen})
+            yield f"\n### {part.capitalize()}: {len(chosen)} windows of {movies} movies\n"
+            yield by_kind(chosen, [*DEFAULTS.items(), *tuned.items()])
+            for ours, kinds in ((OURS, KINDS), (OURS, ("cut", "flash", "fade")), (SUDDEN, ("cut", "flash"))):
+                yield f"\nAt equal recall: {', '.join(kinds)}\n"
+                yield at_equal_recall(ours, _of(chosen, *kinds, ""))
+    if parts[REAL]:
         yield "\n### Real clips with cuts\n"
-        yield by_clip(real)
+        yield by_clip(parts[REAL])
     yield "\n### Stable windows refused by ours\n"
-    yield refused(windows)
+    yield refused(parts)
 
 
 def best_threshold(measure: str, windows: list[Judged]) -> float:
     """The threshold with the largest difference between recall and the refused share of stable windows."""
-    events, calm = _events_and_calm(windows)
+    events, calm = _of(windows, *KINDS), _of(windows, "")
     thresholds = sorted({window.scores[measure] for window in windows})
     return max(thresholds, key=lambda t: _share(events, measure, t) - _share(calm, measure, t))
 
 
 def by_kind(windows: list[Judged], columns: list[tuple[str, float]]) -> str:
     """Recall by kind, refused stable windows, and precision, at each measure's threshold."""
-    heads = ["", "windows", *(f"{measure} ≥ {threshold:.3g}" for measure, threshold in columns), "right name"]
     rows = []
     for kind in KINDS:
-        if of_kind := [window for window in windows if window.kind == kind]:
+        if of_kind := _of(windows, kind):
             named = sum(window.reason == kind for window in of_kind) / len(of_kind)
             shares = [*(_share(of_kind, *column) for column in columns), named]
             rows.append([f"{kind}: recall", len(of_kind), *map(_percent, shares)])
-    events, calm = _events_and_calm(windows)
-    for name, part, share in (
-        ("all kinds: recall", events, _share),
-        ("stable, but refused", calm, _share),
+    for name, some, share in (
+        ("all kinds: recall", _of(windows, *KINDS), _share),
+        ("stable, but refused", _of(windows, ""), _share),
         ("precision", windows, _precision),
     ):
-        rows.append([name, len(part), *(_percent(share(part, *column)) for column in columns), ""])
-    return markdown_table(heads, rows)
+        rows.append([name, len(some), *(_percent(share(some, *column)) for column in columns), ""])
+    heads = [f"{measure} ≥ {threshold:.3g}" for measure, threshold in columns]
+    return markdown_table(["", "windows", *heads, "right name"], rows)
 
 
 def at_equal_recall(ours: str, windows: list[Judged]) -> str:
     """Precision of each measure at the threshold at which it finds as many events as ours at 1."""
-    events, calm = _events_and_calm(windows)
+    events, calm = _of(windows, *KINDS), _of(windows, "")
     wanted = sum(window.scores[ours] >= 1 for window in events)
     rows = []
     for measure in (ours, OLD, PYSCENEDETECT):
@@ -212,8 +197,8 @@ def at_equal_recall(ours: str, windows: list[Judged]) -> str:
 def by_clip(windows: list[Judged]) -> str:
     """For clips with cuts: the refused shares of windows with a cut and of stable windows."""
     rows = []
-    for name in sorted({window.movie for window in windows if window.kind == "cut"}):
-        cuts, calm = ([w for w in windows if w.movie == name and w.kind == kind] for kind in ("cut", ""))
+    for name in sorted({window.movie for window in _of(windows, "cut")}):
+        cuts, calm = ([w for w in _of(windows, kind) if w.movie == name] for kind in ("cut", ""))
         parts = [cuts, calm] if calm else [cuts]
         shares = (", ".join(_percent(_share(part, *column)) for part in parts) for column in DEFAULTS.items())
         rows.append([name, len(cuts), len(calm), *shares])
@@ -221,24 +206,21 @@ def by_clip(windows: list[Judged]) -> str:
     return markdown_table(["", "windows with a cut", "stable windows", *heads], rows)
 
 
-def refused(windows: list[Judged]) -> str:
+def refused(parts: dict[str, list[Judged]]) -> str:
     """Errors of ours: refused stable windows, by their content."""
     rows = []
     for part in (TUNE, HELD_OUT, REAL):
-        _, calm = _events_and_calm(_of(windows, part))
+        calm = _of(parts[part], "")
         for variant in sorted({window.variant for window in calm if window.reason}):
-            same = [window for window in calm if window.variant == variant]
-            reasons = [window.reason for window in same if window.reason]
-            rows.append([part, variant, len(same), len(reasons), ", ".join(sorted(set(reasons)))])
+            reasons = [window.reason for window in calm if window.variant == variant]
+            found = [reason for reason in reasons if reason]
+            rows.append([part, variant, len(reasons), len(found), ", ".join(sorted(set(found)))])
     return markdown_table(["part", "what happens", "windows", "refused", "as"], rows)
 
 
-def _events_and_calm(windows: list[Judged]) -> tuple[list[Judged], list[Judged]]:
-    return [window for window in windows if window.kind], [window for window in windows if not window.kind]
-
-
-def _of(windows: list[Judged], part: str) -> list[Judged]:
-    return [window for window in windows if window.part == part]
+def _of(windows: list[Judged], *kinds: str) -> list[Judged]:
+    """The windows of these kinds; ``""`` are the stable ones."""
+    return [window for window in windows if window.kind in kinds]
 
 
 def _share(windows: list[Judged], measure: str, threshold: float) -> float:

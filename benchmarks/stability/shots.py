@@ -63,11 +63,7 @@ def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
         height=CANVAS_HEIGHT, width=CANVAS_WIDTH, frames=1, transfer="bt709", scenes=(scene,), numbers=False, seed=seed
     )
     with av.open(str(write_movie(folder / "canvas.mkv", spec))) as container:
-        return light_of(next(container.decode(video=0)).to_ndarray(format="rgb24"))
-
-
-def light_of(rgb: NDArray[np.uint8]) -> Light:
-    """Linear light of 8-bit SDR frames on a display of 100 cd/m2."""
+        rgb = next(container.decode(video=0)).to_ndarray(format="rgb24")
     return np.asarray(100 * eotf_bt1886(rgb / 255), np.float32)
 
 
@@ -84,28 +80,26 @@ class View:
     roll: float = 0.0
 
 
+Camera = Callable[[float], View]
+"""Time in frames -> position."""
+
+
 def seen(canvas: Light, view: View) -> Light:
     """The part of a canvas in a view, by bilinear interpolation; the canvas is mirrored at its edges."""
     turn = np.deg2rad(view.roll)
     a, b = view.scale * np.cos(turn), view.scale * np.sin(turn)
-    matrix = np.array(
-        [
-            [a, -b, view.x - a * (WIDTH - 1) / 2 + b * (HEIGHT - 1) / 2],
-            [b, a, view.y - b * (WIDTH - 1) / 2 - a * (HEIGHT - 1) / 2],
-        ]
-    )
+    y, x = (HEIGHT - 1) / 2, (WIDTH - 1) / 2
+    matrix = np.array([[a, -b, view.x - a * x + b * y], [b, a, view.y - b * x - a * y]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(canvas, matrix, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def filmed(canvas: Light, path: Callable[[float], View], shutter: float = 0.5) -> Shot:
+def filmed(canvas: Light, path: Camera, shutter: float = 0.5) -> Shot:
     """A canvas filmed by a moving camera; ``shutter`` is the exposure time, as a share of the frame time."""
     return lambda t: np.mean([seen(canvas, path(t + shutter * k / 4)) for k in range(5 if shutter else 1)], 0)
 
 
-def pan(
-    rng: np.random.Generator, speed: float, direction: float | None = None, ease: float = 0.0
-) -> Callable[[float], View]:
+def pan(rng: np.random.Generator, speed: float, direction: float | None = None, ease: float = 0.0) -> Camera:
     """A pan of ``speed`` frame widths per frame; ``ease`` is the change of speed per frame, as a share of it."""
     angle = rng.uniform(0, 2 * np.pi) if direction is None else direction
     step = 1.6 * WIDTH * speed
@@ -118,19 +112,19 @@ def pan(
     return path
 
 
-def zoom(rng: np.random.Generator, rate: float) -> Callable[[float], View]:
+def zoom(rng: np.random.Generator, rate: float) -> Camera:
     """A zoom by ``rate`` per frame."""
     x, y = rng.uniform(0.4, 0.6) * CANVAS_WIDTH, rng.uniform(0.4, 0.6) * CANVAS_HEIGHT
     return lambda t: View(x, y, 1.2 * (1 + rate) ** (t - MIDDLE))
 
 
-def roll(rng: np.random.Generator, degrees: float) -> Callable[[float], View]:
+def roll(rng: np.random.Generator, degrees: float) -> Camera:
     """A roll by ``degrees`` per frame."""
     start = rng.uniform(0, 360)
     return lambda t: View(roll=start + degrees * t)
 
 
-def shake(rng: np.random.Generator, size: float) -> Callable[[float], View]:
+def shake(rng: np.random.Generator, size: float) -> Camera:
     """A hand-held camera: random steps with a deviation of ``size`` frame widths, and a little roll."""
     knots = rng.standard_normal((FRAMES + 3, 3))
     knots[1:-1] = (knots[:-2] + 2 * knots[1:-1] + knots[2:]) / 4 * 1.6
@@ -138,22 +132,19 @@ def shake(rng: np.random.Generator, size: float) -> Callable[[float], View]:
     def path(t: float) -> View:
         at, share = int(t), t - int(t)
         x, y, angle = (1 - share) * knots[at] + share * knots[at + 1]
-        return View(
-            CANVAS_WIDTH / 2 + 1.13 * WIDTH * size * x,
-            CANVAS_HEIGHT / 2 + 1.13 * WIDTH * size * y,
-            roll=60 * size * angle,
-        )
+        step = 1.13 * WIDTH * size
+        return View(CANVAS_WIDTH / 2 + step * x, CANVAS_HEIGHT / 2 + step * y, roll=60 * size * angle)
 
     return path
 
 
-def still(rng: np.random.Generator) -> Callable[[float], View]:
+def still(rng: np.random.Generator) -> Camera:
     """A camera on a tripod."""
     view = View(rng.uniform(0.3, 0.7) * CANVAS_WIDTH, rng.uniform(0.35, 0.65) * CANVAS_HEIGHT, rng.uniform(1.0, 1.7))
     return lambda t: view
 
 
-def calm(rng: np.random.Generator) -> Callable[[float], View]:
+def calm(rng: np.random.Generator) -> Camera:
     """A usual camera: a slow pan, a slow zoom, or hand-held."""
     choice = rng.integers(4)
     if choice == 0:
@@ -167,15 +158,15 @@ def calm(rng: np.random.Generator) -> Callable[[float], View]:
 
 def moves(shot: Shot) -> bool:
     """Whether a repeated frame would be visible in a shot: all steps are above one 8-bit code, without grain."""
-    steps = [abs(_small(shot(t + 1)) - _small(shot(t))).mean() for t in range(0, FRAMES, 3)]
-    return min(steps) > 1 / 255
+
+    def small(t: int) -> Light:
+        return cv2.resize(_signal(shot(t)), (WIDTH // 8, HEIGHT // 8), interpolation=cv2.INTER_AREA)
+
+    return min(abs(small(t + 1) - small(t)).mean() for t in range(0, FRAMES, 3)) > 1 / 255
 
 
-def _small(light: Light) -> Light:
-    """The signal of a frame, downscaled by 8."""
-    return cv2.resize(
-        (np.maximum(light, 0) / 100) ** (1 / 2.4), (WIDTH // 8, HEIGHT // 8), interpolation=cv2.INTER_AREA
-    )
+def _signal(light: Light) -> Light:
+    return (np.maximum(light, 0) / 100) ** (1 / 2.4)
 
 
 # Events in front of the camera
@@ -187,10 +178,8 @@ def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
 
     def frame(t: int) -> Light:
         grain = np.random.default_rng([seed, t]).standard_normal((HEIGHT, WIDTH, 1), np.float32)
-        signal = (np.maximum(shot(t), 0) / 100) ** (1 / 2.4) + strength * cv2.GaussianBlur(grain, (0, 0), 0.6)[
-            ..., None
-        ] * 1.6
-        return 100 * np.maximum(signal, 0) ** 2.4
+        blurred = cv2.GaussianBlur(grain, (0, 0), 0.6)[..., None]
+        return 100 * np.maximum(_signal(shot(t)) + strength * blurred * 1.6, 0) ** 2.4
 
     return frame
 
@@ -198,9 +187,8 @@ def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
 def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float) -> Shot:
     """A textured disc of ``size`` frame heights that crosses at ``speed`` frame widths per frame."""
     side = max(6, int(size * HEIGHT))
-    paint = (
-        np.exp(0.5 * noise(rng, side, side, 1.2))[..., None] * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
-    )
+    texture = np.exp(0.5 * noise(rng, side, side, 1.2))[..., None]
+    paint = texture * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     angle, y0, x0 = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.7) * HEIGHT, rng.uniform(0.3, 0.7) * WIDTH
 
@@ -219,14 +207,11 @@ def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float)
 def with_lamps(shot: Shot, rng: np.random.Generator, count: int, depth: float) -> Shot:
     """Glowing lamps that flicker by up to ``depth`` of their light."""
     rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
-    glows = [
-        np.exp(-np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH)) / rng.uniform(5, 22))[
-            ..., None
-        ]
-        * np.array([1, 0.8, 0.5], np.float32)
-        * rng.uniform(30, 120)
-        for _ in range(count)
-    ]
+    glows = []
+    for _ in range(count):
+        away = np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH))
+        fall = np.exp(-away / rng.uniform(5, 22))[..., None]
+        glows.append(fall * np.array([1, 0.8, 0.5], np.float32) * rng.uniform(30, 120))
     levels = 1 - depth * rng.random((FRAMES, count))
     return lambda t: shot(t) + sum(level * glow for level, glow in zip(levels[t], glows, strict=True))
 

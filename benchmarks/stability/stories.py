@@ -33,11 +33,10 @@ class Story:
 
     def label(self, first: int, frames: int = 7) -> str | None:
         """The kind of the window that starts at frame ``first``; None if it has no label."""
-        changes = range(first + 1, first + frames)
-        inside = sum(frame in changes for frame in self.event)
-        if inside >= self.needed and self.event:
+        changes = set(range(first + 1, first + frames))
+        if self.event and len(changes.intersection(self.event)) >= self.needed:
             return self.kind
-        return None if inside or any(frame in changes for frame in self.trail) else ""
+        return "" if changes.isdisjoint((*self.event, *self.trail)) else None
 
 
 def stories(rng: np.random.Generator, canvases: Scenes, footage: Sequence[Shot], rounds: int) -> Iterator[Story]:
@@ -82,14 +81,13 @@ def _cuts(rng: np.random.Generator, scene: Callable[[], Shot], canvases: Scenes)
     one, other = scene(), scene()
     gain = np.float32(one(MIDDLE - 1).mean() / other(MIDDLE).mean())
     yield Story("cut", "to a scene as bright", joined(one, lambda t: gain * other(t), MIDDLE), (MIDDLE,))
-    canvas, path, aside, closer = _canvas(rng, canvases), make.calm(rng), rng.uniform(-60, 60), rng.uniform(1.35, 2)
-    near = make.filmed(canvas, lambda t: make.View(path(t).x + aside, path(t).y, path(t).scale / closer))
+    canvas, path, shift, closer = _canvas(rng, canvases), make.calm(rng), rng.uniform(-60, 60), rng.uniform(1.35, 2)
+    near = make.filmed(canvas, lambda t: make.View(path(t).x + shift, path(t).y, path(t).scale / closer))
     yield Story("cut", "closer to the same scene", joined(make.filmed(canvas, path), near, MIDDLE), (MIDDLE,))
     fast = make.filmed(_canvas(rng, canvases), make.pan(rng, rng.uniform(0.02, 0.06)))
     yield Story("cut", "from a fast pan", joined(fast, scene(), MIDDLE), (MIDDLE,))
     second = MIDDLE + int(rng.integers(2, 5))
-    short = joined(joined(scene(), scene(), MIDDLE), scene(), second)
-    yield Story("cut", "twice", short, (MIDDLE, second))
+    yield Story("cut", "twice", joined(joined(scene(), scene(), MIDDLE), scene(), second), (MIDDLE, second))
 
 
 def _flashes(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
@@ -121,20 +119,17 @@ def _fades(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Stor
 
 
 def _frozen(scene: Callable[[], Shot]) -> Iterator[Story]:
-    every = list(range(FRAMES))
-    pulldown = [t * 4 // 5 for t in every]
-    twos = [t // 2 * 2 for t in every]
-    once = [t if t < MIDDLE else t - 1 for t in every]
-    held = [min(t, MIDDLE) for t in every]
-    dropped = [t if t != MIDDLE else t - 1 for t in every]
-    for variant, times in (
-        ("24 to 30 per second", pulldown),
-        ("drawn on twos", twos),
-        ("one frame twice", once),
-        ("held", held),
-        ("dropped and repeated", dropped),
-    ):
-        yield Story("frozen", variant, retimed(scene(), times), repeats(times))
+    """Repeated or dropped frames: frame ``t`` shows frame ``time(t)`` of a shot."""
+    times: dict[str, Callable[[int], int]] = {
+        "24 to 30 per second": lambda t: t * 4 // 5,
+        "drawn on twos": lambda t: t // 2 * 2,
+        "one frame twice": lambda t: t if t < MIDDLE else t - 1,
+        "held": lambda t: min(t, MIDDLE),
+        "dropped and repeated": lambda t: t if t != MIDDLE else t - 1,
+    }
+    for variant, time in times.items():
+        shot, repeats = scene(), tuple(t for t in range(1, FRAMES) if time(t) == time(t - 1))
+        yield Story("frozen", variant, lambda t, shot=shot, time=time: shot(time(t)), repeats)
 
 
 def _empty(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
@@ -168,15 +163,14 @@ def _stable(rng: np.random.Generator, canvases: Scenes) -> Iterator[Story]:
     tripod = make.filmed(_canvas(rng, canvases), make.still(rng))
     someone = make.with_object(tripod, rng, rng.uniform(0.08, 0.25), rng.uniform(0.005, 0.02))
     yield Story("", "tripod, someone moves", make.grainy(someone, rng, rng.uniform(0.004, 0.02)))
-    boiling = make.boiling(_canvas(rng, canvases), rng, rng.uniform(0.004, 0.02))
-    yield Story("", "water and smoke", boiling)
+    yield Story("", "water and smoke", make.boiling(_canvas(rng, canvases), rng, rng.uniform(0.004, 0.02)))
 
 
 def _in_front(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[Story]:
     """Grain, darkness, lamps, and objects that cross the frame."""
     yield Story("", "heavy grain", make.grainy(scene(), rng, rng.uniform(0.02, 0.05)))
-    dark = scene()
-    yield Story("", "dark", make.grainy(lambda t: np.float32(0.03) * dark(t), rng, rng.uniform(0.002, 0.01)))
+    bright = scene()
+    yield Story("", "dark", make.grainy(lambda t: np.float32(0.03) * bright(t), rng, rng.uniform(0.002, 0.01)))
     yield Story("", "small fast object", make.with_object(scene(), rng, rng.uniform(0.06, 0.2), rng.uniform(0.03, 0.1)))
     yield Story("", "large object", make.with_object(scene(), rng, rng.uniform(0.25, 0.6), rng.uniform(0.01, 0.05)))
     yield Story("", "lamps that flicker", make.with_lamps(scene(), rng, int(rng.integers(2, 7)), rng.uniform(0.2, 0.6)))
@@ -221,13 +215,3 @@ def lit(shot: Shot, rng: np.random.Generator, frames: dict[int, float], whole: b
         return light + frames[t] * fall * (0.15 + 0.85 * light / (light.mean() + 1)) if t in frames else light
 
     return frame
-
-
-def retimed(shot: Shot, times: list[int]) -> Shot:
-    """Repeated or dropped frames: frame ``t`` shows frame ``times[t]`` of the shot."""
-    return lambda t: shot(times[t])
-
-
-def repeats(times: list[int]) -> tuple[int, ...]:
-    """Frames that repeat the previous one."""
-    return tuple(t for t in range(1, len(times)) if times[t] == times[t - 1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -161,7 +161,7 @@ def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Con
         if spec.rotation:
             stream.set_display_rotation(spec.rotation)
         for tick, planes in zip(spec.pts or range(spec.frames), _frames(spec, content), strict=True):
-            frame = _video_frame(spec, planes)
+            frame = video_frame(planes, stream.pix_fmt)
             frame.pts, frame.time_base = int((tick + offset) * offset.denominator), clock
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -206,8 +206,10 @@ def _drawn(spec: MovieSpec, content: Content) -> Iterator[tuple[Codes, Codes, Co
         yield spec.coding.planes(light)
 
 
-def _video_frame(spec: MovieSpec, planes: tuple[Codes, Codes, Codes]) -> av.VideoFrame:
-    frame = av.VideoFrame(spec.width, spec.height, _pixel_format(spec))
+def video_frame(planes: Sequence[Codes], pixel_format: str) -> av.VideoFrame:
+    """A frame with these planes, of which the first has the frame's size."""
+    height, width = planes[0].shape
+    frame = av.VideoFrame(width, height, pixel_format)
     for target, codes in zip(frame.planes, planes, strict=True):
         rows = np.frombuffer(cast(Any, target), codes.dtype).reshape(target.height, target.line_size // codes.itemsize)
         rows[:, : codes.shape[1]] = codes
