@@ -53,6 +53,10 @@ def refusing(number: int) -> int:
     return number
 
 
+def disconnected(number: int) -> int:
+    raise ConnectionResetError("the store is gone")
+
+
 class Unportable(Exception):  # noqa: N818
     def __init__(self, one: int, two: int) -> None:
         super().__init__("cannot be pickled")
@@ -103,7 +107,12 @@ def test_after_three_failed_items_no_more_are_tried():
 
 
 @pytest.mark.parametrize(
-    ("work", "error", "words"), [(refusing, ValueError, "three"), (unportable, RuntimeError, "cannot be pickled")]
+    ("work", "error", "words"),
+    [
+        (refusing, ValueError, "three"),
+        (unportable, RuntimeError, "cannot be pickled"),
+        (disconnected, ConnectionResetError, "the store is gone"),  # not that of the pipe
+    ],
 )
 def test_an_exception_comes_at_once_and_says_where_it_was_raised(work, error, words):
     with pytest.raises(error, match=words) as raised:

@@ -6,7 +6,7 @@
 ``lock``      one export at a time in a folder, and always the same export
 ``processes`` executors on this machine: serial, or a pool of processes
 ``ray``       the executor for Ray clusters
-``retries``   which items are tried again after a worker died, for both
+``retries``   the loop of both executors, which tries items again after a worker died
 ``verify``    every file, record and count of an exported folder checked
 ``repair``    damaged shards exported again
 ``progress``  rate and remaining time, for watchers and as JSON lines

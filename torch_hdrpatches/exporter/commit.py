@@ -6,28 +6,26 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..errors import ExportError
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
-from ..shards.manifest import FORMAT_VERSION, SIDECARS, shard_name, tally_of_shard
+from ..shards.manifest import FORMAT_VERSION, SIDECARS, shard_name, tally_of_sidecars
 from ..shards.record import Contents, ShardWriter, records
 from ..storage.folder import Folder
 from .job import Job, JobRecord, record_path, staging_path
-
-Milestones: TypeAlias = Mapping[str, tuple[int, ...]]
-"""By category, the targets that were reached before they were raised: shards were cut there, and stay so."""
 
 
 class Ledger:
     """Counts the samples of finished jobs in order, and lists the jobs that are missing. Changes no file."""
 
-    def __init__(self, folder: Folder, stream: PatchStream, milestones: Milestones) -> None:
+    def __init__(self, folder: Folder, stream: PatchStream, milestones: Mapping[str, tuple[int, ...]]) -> None:
         self.folder = folder
         self.stream = stream
         self.categories = stream.recipe.categories
         self.milestones = milestones
+        """By category, the targets that were reached before they were raised: shards were cut there, and stay so."""
         self.per_epoch = -(-len(stream.plan) // stream.recipe.shards.runs)
         """Jobs of an epoch."""
         self.next = 0
@@ -121,7 +119,7 @@ class Ledger:
 class Committer(Ledger):
     """Moves the shards of finished jobs to their final names, cuts those that reach a target, writes their sidecars."""
 
-    def __init__(self, folder: Folder, stream: PatchStream, milestones: Milestones) -> None:
+    def __init__(self, folder: Folder, stream: PatchStream, milestones: Mapping[str, tuple[int, ...]]) -> None:
         super().__init__(folder, stream, milestones)
         self.tally = Tally()
         """Of everything committed."""
@@ -138,8 +136,7 @@ class Committer(Ledger):
             return []
         if len(self.committed) > before:  # else an earlier process has removed it
             self.folder.remove(record_path(self.next))
-        for part in (*map(tally_of_shard, sidecars), Tally.from_json(sidecars[-1]["job"])):
-            self.tally += part
+        self.tally += tally_of_sidecars(sidecars)
         if (self.next + 1) % self.per_epoch == 0:
             self._end_epoch()
         return sidecars

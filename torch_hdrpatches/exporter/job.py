@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
-from ..shards.manifest import WORK, tally_of_shard
+from ..shards.manifest import WORK, tally_of_sidecars
 from ..shards.record import Contents, ShardWriter, counts_of
 from ..storage.folder import Folder
 from .processes import heartbeat
@@ -62,11 +62,11 @@ def work(stream: PatchStream, folder: Folder, job: Job) -> JobRecord:
                         file = files.enter_context(folder.whole_file(staging_path(category, job.index)))
                         writers[category] = ShardWriter(file, stream.recipe.shards.codec)
                     writers[category].write(sample)
-        contents = {category: writer.close() for category, writer in writers.items()}
+        contents = {name: writers[name].close() if name in writers else EMPTY for name in job.categories}
     record = JobRecord(
         epoch=job.epoch,
         job=tally.to_json(),
-        contents={category: contents.get(category, EMPTY) for category in job.categories},
+        contents=contents,
         refused={category: counts_of(counts) for category, counts in refused.items()},
     )
     folder.write_json(record_path(job.index), record)
@@ -75,10 +75,11 @@ def work(stream: PatchStream, folder: Folder, job: Job) -> JobRecord:
 
 def tally_of_job(record: JobRecord) -> Tally:
     """Everything that a job counted."""
-    tally = Tally.from_json(record["job"])
-    for category, contents in record["contents"].items():
-        tally += tally_of_shard({**contents, "category": category, "refused": record["refused"][category]})
-    return tally
+    job = {"index": 0, "job": record["job"]}
+    return tally_of_sidecars(
+        {**contents, **job, "category": category, "refused": record["refused"][category]}
+        for category, contents in record["contents"].items()
+    )
 
 
 def staging_path(category: str, index: int) -> str:

@@ -18,11 +18,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias
 
-from .retries import Item, Retries, Task
-
-Result = TypeVar("Result")
+from .retries import DeathError, Item, Result, Task, with_retries
 
 Results: TypeAlias = Generator[tuple[Item, Result], None, None]
 """Items and their results in the order in which they are done; closing it ends the work."""
@@ -68,10 +66,6 @@ def heartbeat(where: str) -> None:
         _parent.send(("heartbeat", where))
 
 
-class _DeathError(Exception):
-    """A process ended or hangs; the message says how."""
-
-
 class _Worker(Generic[Item, Result]):
     """A process, the pipe to it, and the task it works on."""
 
@@ -96,25 +90,28 @@ class _Worker(Generic[Item, Result]):
         with suppress(ConnectionError):  # it died just now, which ``results`` will find
             self.pipe.send(task.item)
 
-    def results(self, timeout: float) -> Iterator[tuple[Item, Result]]:
-        """What came through the pipe. Raises _DeathError if the process ended, or hangs."""
+    def results(self, timeout: float) -> Iterator[tuple[Task[Item], Result]]:
+        """The result of the task, if it is there. Raises DeathError if the process ended, or hangs."""
+        for kind, content in self._messages():
+            self._heard = time.monotonic()
+            if kind == "raised":
+                raise content
+            if self.task and kind == "heartbeat":
+                self.task.where = content
+            elif self.task:
+                done, self.task = self.task, None
+                yield done, content
+        if not self.process.is_alive():
+            raise DeathError(_ending(self.process.exitcode))
+        if self.task and time.monotonic() - self._heard > timeout:
+            raise DeathError(f"sent no heartbeat for {timeout:g} s")
+
+    def _messages(self) -> Iterator[tuple[str, Any]]:
         try:
             while self.task and self.pipe.poll():
-                kind, content = self.pipe.recv()
-                self._heard = time.monotonic()
-                if kind == "heartbeat":
-                    self.task.where = content
-                elif kind == "raised":
-                    raise content
-                else:
-                    done, self.task = self.task, None
-                    yield done.item, content
+                yield self.pipe.recv()
         except (EOFError, ConnectionError):
             self.process.join(1)
-        if not self.process.is_alive():
-            raise _DeathError(_ending(self.process.exitcode))
-        if self.task and time.monotonic() - self._heard > timeout:
-            raise _DeathError(f"sent no heartbeat for {timeout:g} s")
 
     def end(self) -> None:
         self.process.kill()  # nothing to clean up: files that it was writing have no name yet
@@ -125,31 +122,31 @@ class _Worker(Generic[Item, Result]):
 def _in_processes(
     workers: int, timeout: float, work: Callable[[Item], Result], items: Iterable[Item]
 ) -> Results[Item, Result]:
-    tasks = Retries(items)
     pool: list[_Worker[Item, Result]] = []
+
+    def begin(task: Task[Item]) -> None:
+        worker = next((worker for worker in pool if not worker.task), None)
+        if not worker:
+            worker = _Worker(work)
+            pool.append(worker)
+        worker.begin(task)
+
+    def ended() -> Iterator[tuple[Task[Item], Result | DeathError]]:
+        wait([handle for worker in pool for handle in (worker.pipe, worker.process.sentinel)], min(1.0, timeout))
+        for worker in tuple(pool):
+            try:
+                yield from worker.results(timeout)
+            except DeathError as death:
+                pool.remove(worker)
+                worker.end()
+                if worker.task:
+                    yield worker.task, death
+
     try:
-        while not tasks.gave_up:
-            idle = [worker for worker in pool if not worker.task]
-            while (idle or len(pool) < workers) and (task := tasks.next()):
-                if not idle:
-                    idle.append(_Worker(work))
-                    pool += idle
-                idle.pop().begin(task)
-            if not any(worker.task for worker in pool):
-                break
-            wait([handle for worker in pool for handle in (worker.pipe, worker.process.sentinel)], min(1.0, timeout))
-            for worker in tuple(pool):
-                try:
-                    yield from worker.results(timeout)
-                except _DeathError as death:
-                    pool.remove(worker)
-                    worker.end()
-                    if worker.task:
-                        tasks.died(worker.task, str(death))
+        yield from with_retries(items, workers, begin, ended)
     finally:
         for worker in pool:
             worker.end()
-    tasks.check()
 
 
 def _ending(code: int | None) -> str:

@@ -8,8 +8,8 @@ from functools import lru_cache, partial
 from typing import Any, cast
 
 from ..errors import MissingExtraError
-from .processes import Executor, Result, Results
-from .retries import Item, Retries, Task
+from .processes import Executor, Results
+from .retries import DeathError, Item, Result, Task, with_retries
 
 
 def on_ray(workers: int, *, address: str | None = None) -> Executor[Item, Result]:
@@ -38,43 +38,36 @@ def _on_ray(
         import ray
     except ImportError as error:
         raise MissingExtraError(f"{error}; pip install 'torch_hdrpatches[ray]'") from None
+    running = dict[Any, Task[Item]]()
+
+    def begin(task: Task[Item]) -> None:
+        running[remote.remote([shared], task.item)] = task
+
+    def ended() -> list[tuple[Task[Item], Result | DeathError]]:
+        (reference,), _ = ray.wait(list(running), num_returns=1)
+        task = running.pop(reference)
+        try:
+            return [(task, ray.get(reference))]
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None
+        except ray.exceptions.RayError as error:
+            return [(task, DeathError(f"ended with {type(error).__name__}"))]
+
     is_ours = not ray.is_initialized()
     if is_ours:
         place = address or os.environ.get("RAY_ADDRESS") or "local"
         resources: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if place == "local" else {}
         ray.init(address=place, log_to_driver=False, **resources)
     try:
-        yield from _results(ray, workers, work, items)
-    finally:
-        if is_ours:
-            ray.shutdown()
-
-
-def _results(ray: Any, workers: int, work: Callable[[Item], Result], items: Iterable[Item]) -> Results[Item, Result]:
-    # Retries are ours: Ray's own are unlimited for workers that ran out of memory.
-    remote = ray.remote(num_cpus=1, max_retries=0)(_do)
-    shared = ray.put(work)  # once, and kept by every worker: what it learns of its movies serves the next item
-    tasks, running = Retries(items), dict[Any, Task[Item]]()
-    try:
-        while not tasks.gave_up:
-            while len(running) < workers and (task := tasks.next()):
-                running[remote.remote([shared], task.item)] = task
-            if not running:
-                break
-            (finished,), _ = ray.wait(list(running), num_returns=1)
-            task = running.pop(finished)
-            try:
-                result = ray.get(finished)
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
-            except ray.exceptions.RayError as error:
-                tasks.died(task, f"ended with {type(error).__name__}")
-            else:
-                yield task.item, result
+        # Retries are ours: Ray's own are unlimited for workers that ran out of memory.
+        remote: Any = ray.remote(num_cpus=1, max_retries=0)(_do)
+        shared = ray.put(work)  # once, and kept by every worker: what it learns of its movies serves the next item
+        yield from with_retries(items, workers, begin, ended)
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
-    tasks.check()
+        if is_ours:
+            ray.shutdown()
 
 
 def _do(shared: list[Any], item: Item) -> Any:

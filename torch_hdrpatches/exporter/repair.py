@@ -9,7 +9,7 @@ from typing import Unpack
 from ..errors import ShardError
 from ..recipe.recipe import Recipe
 from ..sampling.sample import SampleOptions
-from ..shards.manifest import EXPORT_RECORD, FORMAT_VERSION, SIDECARS, manifest_of, recipe_of, stream_of
+from ..shards.manifest import EXPORT_RECORD, FORMAT_VERSION, SIDECARS, manifest_of, stream_of
 from ..storage.folder import Folder, Location
 from .export import export
 from .lock import exclusive
@@ -43,22 +43,15 @@ def repair(
         ShardError: if the folder is not a finished export, or its manifest cannot be read.
     """
     folder = Folder.of(location)
-    try:
-        manifest = manifest_of(folder)
-        if manifest["schema"] != FORMAT_VERSION:
-            raise ValueError(f"manifest.json has format {manifest['schema']}, expected {FORMAT_VERSION}")
-        recipe_of(folder)
-        identity, milestones = manifest["identity"], manifest.get("milestones", {})
-        before = {shard["name"]: shard["sha256"] for shard in manifest["shards"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ShardError(
-            f"{folder}: {error}; only the manifest tells what was exported. If the export was not finished, run it "
-            "again; else export the recipe into another folder"
-        ) from None
+    manifest = manifest_of(folder)
+    if manifest["schema"] != FORMAT_VERSION:
+        raise ShardError(f"{folder}: manifest.json has format {manifest['schema']}, expected {FORMAT_VERSION}")
+    record = {"identity": manifest["identity"], "milestones": manifest.get("milestones", {})}
+    before = {shard["name"]: shard["sha256"] for shard in manifest["shards"]}
     stream = stream_of(folder, recipe, **options)
     damaged = {problem.name.rpartition(".")[0] for problem in problems}
     with exclusive(folder):
-        folder.write_json(EXPORT_RECORD, {"identity": identity, "milestones": milestones})
+        folder.write_json(EXPORT_RECORD, record)
         shards = {name.rpartition(".")[0] for name in (*folder.names(SIDECARS), *before)}
         for name in shards & damaged:
             folder.remove(f"{name}.json")  # first: a shard without it is not committed

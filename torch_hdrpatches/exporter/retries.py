@@ -1,16 +1,17 @@
-"""Which items an executor works on again after a worker died, and when it gives up."""
+"""The loop of executors: begins items, tries them again if their worker died, and decides when to give up."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from ..errors import WorkerDiedError
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 ATTEMPTS = 3
 """An item fails if this many workers died while they worked on it."""
@@ -32,31 +33,37 @@ class Task(Generic[Item]):
         return f"{self.item}" + (f", at {self.where}" if self.where else "")
 
 
-class Retries(Generic[Item]):
-    """The tasks of an executor: new items, and those whose worker died."""
+class DeathError(Exception):
+    """A worker ended or hangs; the message says how."""
 
-    def __init__(self, items: Iterable[Item]) -> None:
-        self._new = (Task(item) for item in items)
-        self._again: deque[Task[Item]] = deque()
-        self._failed: list[Task[Item]] = []
 
-    @property
-    def gave_up(self) -> bool:
-        """Whether so many items failed that no more should be tried."""
-        return len(self._failed) >= MOST_FAILED
+def with_retries(
+    items: Iterable[Item],
+    workers: int,
+    begin: Callable[[Task[Item]], None],
+    wait: Callable[[], Iterable[tuple[Task[Item], Result | DeathError]]],
+) -> Iterator[tuple[Item, Result]]:
+    """The items and their results in the order in which they are done; an item whose worker died is begun again.
 
-    def next(self) -> Task[Item] | None:
-        """The task to begin next, or None."""
-        return self._again.popleft() if self._again else next(self._new, None)
-
-    def died(self, task: Task[Item], how: str) -> None:
-        """Note that the worker of a task died; it is tried again, or has failed."""
-        task.deaths.append(how)
-        log.warning("a worker %s while it made %s", how, task)
-        (self._again if len(task.deaths) < ATTEMPTS else self._failed).append(task)
-
-    def check(self) -> None:
-        """Raise WorkerDiedError, which names the tasks that failed, if there are any."""
-        if self._failed:
-            failed = (f"{task} could not be made: its worker {', then '.join(task.deaths)}" for task in self._failed)
-            raise WorkerDiedError("; ".join([*failed, "all else is kept", "fewer workers need less memory"]))
+    ``begin(task)`` starts the work on a task, for at most ``workers`` tasks at a time. ``wait()`` gives the tasks that
+    have ended, if any, with their results. Raises WorkerDiedError at the end, which names the items that failed.
+    """
+    new, again, failed = (Task(item) for item in items), deque[Task[Item]](), list[Task[Item]]()
+    running = 0
+    while len(failed) < MOST_FAILED:
+        while running < workers and (task := again.popleft() if again else next(new, None)):
+            begin(task)
+            running += 1
+        if not running:
+            break
+        for task, result in wait():
+            running -= 1
+            if isinstance(result, DeathError):
+                task.deaths.append(str(result))
+                log.warning("a worker %s while it made %s", result, task)
+                (again if len(task.deaths) < ATTEMPTS else failed).append(task)
+            else:
+                yield task.item, result
+    if failed:
+        causes = (f"{task} could not be made: its worker {', then '.join(task.deaths)}" for task in failed)
+        raise WorkerDiedError("; ".join([*causes, "all else is kept", "fewer workers need less memory"]))

@@ -9,9 +9,9 @@ from functools import partial
 from textwrap import shorten
 from typing import IO, Any
 
-from ..errors import RecipeError, ShardError
+from ..errors import ShardError
 from ..recipe.recipe import Recipe
-from ..shards.manifest import EXPORT_RECORD, FORMAT_VERSION, SIDECARS, summary_of, wids_of
+from ..shards.manifest import EXPORT_RECORD, SIDECARS, manifest_of, summary_of, wids_of
 from ..shards.record import HashingFile, counts_of, listing_of, records, sample_of
 from ..storage.folder import Folder, Location
 from .processes import Executor, serial
@@ -28,7 +28,7 @@ class Problem:
         return f"{self.name}: {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class ShardCheck:
     """The result of reading a whole shard."""
 
@@ -57,10 +57,14 @@ def verify(location: Location, *, executor: Executor[str, ShardCheck] = serial) 
     files = folder.names()
     if not files:
         raise ShardError(f"{folder}: there is nothing here")
-    manifest, problems = _manifest(folder)
-    listed = {shard["name"].removesuffix(".tar") for shard in manifest.get("shards", ())}
-    names = sorted({name.removesuffix(".json") for name in folder.names(SIDECARS)} | listed)
-    checks = sorted((check for _, check in executor(partial(check_shard, folder), names)), key=lambda check: check.name)
+    manifest, problems = dict[str, Any](), list[Problem]()
+    try:
+        manifest = manifest_of(folder)
+    except ShardError as error:
+        problems.append(Problem("manifest.json", str(error).removeprefix(f"{folder}: ")))
+    files_of_shards = (*folder.names(SIDECARS), *(shard["name"] for shard in manifest.get("shards", ())))
+    names = sorted({name.rpartition(".")[0] for name in files_of_shards})
+    checks = sorted(check for _, check in executor(partial(check_shard, folder), names))
     sidecars = {check.name: check.sidecar for check in checks if check.sidecar is not None}
     problems += [problem for check in checks for problem in check.problems]
     problems += _repeated_keys(checks)
@@ -120,44 +124,29 @@ def _contents(file: IO[bytes], location: str, category: str) -> tuple[dict[str, 
     return {**hashing.sums(), "samples": len(lines), "counts": counts_of(counts), "records": lines}, wrong
 
 
-def _manifest(folder: Folder) -> tuple[dict[str, Any], list[Problem]]:
-    try:
-        manifest = folder.read_json("manifest.json")
-        if manifest["schema"] > FORMAT_VERSION:
-            return {}, [Problem("manifest.json", f"has format {manifest['schema']}, which needs a later version")]
-        Recipe.from_dict(manifest["recipe"])
-    except FileNotFoundError:
-        return {}, [Problem("manifest.json", "is missing: the export is not finished; the same command goes on")]
-    except (ValueError, KeyError, TypeError, RecipeError) as error:
-        return {}, [Problem("manifest.json", f"cannot be read ({error!r})")]
-    return manifest, []
-
-
 def _repeated_keys(checks: Iterable[ShardCheck]) -> Iterator[Problem]:
-    first: dict[str, str] = {}
+    shards: dict[str, str] = {}
     for check in checks:
         for key in check.keys:
-            if first.setdefault(key, check.name) != check.name or check.keys.count(key) > 1:
-                yield Problem(f"{check.name}.tar", f"key {key} is repeated; it is in {first[key]}.tar")
+            if key in shards:
+                yield Problem(f"{check.name}.tar", f"key {key} is repeated; it is in {shards[key]}.tar")
+            shards.setdefault(key, check.name)
 
 
 def _contradictions(
     folder: Folder, manifest: Mapping[str, Any], sidecars: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Problem]:
-    recipe = Recipe.from_dict(manifest["recipe"])
     for name, sidecar in sidecars.items():
         if sidecar.get("recipe_hash") != manifest["recipe_hash"]:
             yield Problem(f"{name}.json", f"is of recipe {sidecar.get('recipe_hash')}, not {manifest['recipe_hash']}")
-    if recipe.hash != manifest["recipe_hash"]:
-        yield Problem("manifest.json", f"its recipe has the hash {recipe.hash}, expected {manifest['recipe_hash']}")
     try:
-        summary = summary_of(recipe, sidecars)
+        summary = summary_of(Recipe.from_dict(manifest["recipe"]), sidecars)
     except (ValueError, KeyError, TypeError) as error:
         yield Problem("manifest.json", f"cannot be compared, because a sidecar is incomplete ({error!r})")
         return
     for field, value in summary.items():
         if manifest.get(field) != value:
-            yield Problem("manifest.json", f"{field} differs from the sidecars")
+            yield Problem("manifest.json", f"{field} does not follow from its recipe and the sidecars")
     samples = summary["samples"]["category"]
     for category, target in summary["targets"].items():
         if target and samples.get(category, 0) != target:

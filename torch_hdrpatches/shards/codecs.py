@@ -18,6 +18,7 @@ from .png import Pixels
 
 MAX_PIXELS = 1 << 26
 """Largest image that is written or read; seven stacked 4K frames fit. A forged header cannot claim more memory."""
+_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +54,18 @@ def decode_image(data: bytes, codec: str = "png") -> Pixels:
     try:
         pixels = chosen.decode(data)
         _check_size(*pixels.shape[:2])
-    except _DECODER_ERRORS as error:
+    except (
+        OSError,
+        RuntimeError,
+        SyntaxError,
+        ValueError,
+        *_TOO_LARGE,
+    ) as error:  # SyntaxError: a broken PNG in Pillow
         raise ShardError(f"{codec} image of {len(data)} bytes: {error}") from error
     if pixels.shape[2:] != (3,) or pixels.dtype not in (np.uint8, np.uint16):
         found = f"{pixels.dtype} {pixels.shape}"
         raise ShardError(f"{codec} image of {len(data)} bytes: expected 8 or 16-bit RGB, not {found}")
     return pixels
-
-
-_DECODER_ERRORS = (
-    OSError,
-    RuntimeError,
-    SyntaxError,  # Pillow's for a broken PNG
-    ValueError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 
 
 def _codec(name: str) -> Codec:

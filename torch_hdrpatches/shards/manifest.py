@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -39,7 +38,7 @@ def identity(stream: PatchStream) -> dict[str, Any]:
 
 
 def recipe_of(location: Location) -> Recipe:
-    """The recipe that a finished folder was exported from. Raises ShardError if the folder is not finished."""
+    """The recipe that a finished folder was exported from. Raises as ``manifest_of``."""
     return Recipe.from_dict(manifest_of(location)["recipe"], source=Folder.of(location).location("manifest.json"))
 
 
@@ -49,8 +48,7 @@ def stream_of(
     """The stream that a finished folder was exported from.
 
     Give a ``recipe`` if movies were moved, and ``degrade``, ``transform`` and ``curve`` if the export was made with
-    them. Raises ShardError if the folder is not finished, and ExportError, which names what differs, if the recipe,
-    movie files or options are not those of the export.
+    them. Raises as ``manifest_of``, and ExportError if the recipe, movie files or options are not those of the export.
     """
     found = manifest_of(location)["identity"]
     made_with: SampleOptions = {"output": found["output"], "gt": found["gt"], **options}
@@ -63,11 +61,23 @@ def stream_of(
 
 
 def manifest_of(location: Location) -> dict[str, Any]:
-    """The manifest of a finished folder. Raises ShardError if the folder is not finished."""
+    """The manifest of a finished folder. Raises ShardError if the folder is not finished, or the manifest damaged."""
     folder = Folder.of(location)
-    if not folder.exists("manifest.json"):
-        raise ShardError(f"{folder}: no manifest.json; not an export, or not finished")
-    return dict(folder.read_json("manifest.json"))
+    try:
+        manifest: dict[str, Any] = folder.read_json("manifest.json")
+        if manifest["schema"] > FORMAT_VERSION:
+            raise ValueError(f"format {manifest['schema']} needs a later version of torch_hdrpatches")
+        if missing := {"identity", "recipe_hash", "shards"} - manifest.keys():
+            raise KeyError(*sorted(missing))
+        Recipe.from_dict(manifest["recipe"])
+    except FileNotFoundError:
+        raise ShardError(
+            f"{folder}: no manifest.json; not an export, or not finished: run it again to resume"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        remedy = "only it tells what was exported; export into another folder"
+        raise ShardError(f"{folder}: manifest.json cannot be read ({error!r}); {remedy}") from None
+    return manifest
 
 
 def sidecars(location: Location) -> dict[str, dict[str, Any]]:
@@ -88,29 +98,25 @@ def tally_of(location: Location) -> Tally:
     """The tally of the finished shards of a folder. Raises ShardError if there are none."""
     if not (found := sidecars(location)):
         raise ShardError(f"{location}: no finished shards here")
-    return _tally_of_all(found)
+    return tally_of_sidecars(found.values())
 
 
-def _tally_of_all(found: Mapping[str, Mapping[str, Any]]) -> Tally:
-    jobs = {sidecar["index"]: sidecar["job"] for sidecar in found.values()}
-    tally = Tally()
-    for part in (*map(tally_of_shard, found.values()), *map(Tally.from_json, jobs.values())):
-        tally += part
+def tally_of_sidecars(found: Iterable[Mapping[str, Any]]) -> Tally:
+    """The samples of shards, the refusals of their categories, and once for each job what it counted besides."""
+    tally, jobs = Tally(), dict[int, Any]()
+    for sidecar in found:
+        tally.samples.update({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]})
+        tally.rejects.update({(movie, reason): n for movie, reason, n in sidecar["refused"]})
+        jobs[sidecar["index"]] = sidecar["job"]
+    for job in jobs.values():
+        tally += Tally.from_json(job)
     return tally
-
-
-def tally_of_shard(sidecar: Mapping[str, Any]) -> Tally:
-    """The samples of a shard, and the refusals of its category."""
-    return Tally(
-        samples=Counter({(sidecar["category"], name, movie): n for name, movie, n in sidecar["counts"]}),
-        rejects=Counter({(movie, reason): n for movie, reason, n in sidecar["refused"]}),
-    )
 
 
 def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping[str, Sequence[int]]) -> None:
     """Write the wids indexes, the dataset card, and last the manifest, which marks the export as complete."""
     recipe, shards = stream.recipe, sidecars(folder)
-    tally = _tally_of_all(shards)
+    tally = tally_of_sidecars(shards.values())
     for category in tally.by("category"):
         folder.write_json(f"{category}/wids.json", wids_of(category, shards))
     with folder.whole_file("README.md") as file:
@@ -121,7 +127,6 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
             "schema": FORMAT_VERSION,
             "identity": folder.read_json(EXPORT_RECORD)["identity"],
             "recipe": recipe.model_dump(mode="json"),
-            "recipe_hash": recipe.hash,
             "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "movies": {movie.name: _movie(stream, movie.name, tally) for movie in recipe.movies},
@@ -133,9 +138,10 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
 
 
 def summary_of(recipe: Recipe, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The fields of a manifest that follow from the sidecars."""
-    tally = _tally_of_all(shards)
+    """The fields of a manifest that follow from the recipe and the sidecars."""
+    tally = tally_of_sidecars(shards.values())
     return {
+        "recipe_hash": recipe.hash,
         "shards": [
             {"name": f"{name}.tar", **{key: sidecar[key] for key in ("samples", "bytes", "sha256")}}
             for name, sidecar in shards.items()
