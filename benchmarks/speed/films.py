@@ -4,8 +4,6 @@ A film has textured shots under a moving, zooming and rolling camera, an object 
 ``python -m benchmarks.speed.films`` makes all of them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

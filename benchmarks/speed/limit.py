@@ -1,7 +1,5 @@
 """The lower limit of the cost: decoding the needed frames and nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 

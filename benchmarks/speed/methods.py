@@ -1,7 +1,5 @@
 """The methods that are measured side by side, by name."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

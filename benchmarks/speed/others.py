@@ -1,12 +1,9 @@
 """Other ways to the same windows and crops: torchcodec, plain PyAV, and the system that this package replaces.
 
-The old system is rebuilt from its description: an ffmpeg process per timestamp (in its first version, per timestamp and
-category) seeks, decodes seven frames, tone-maps whole frames in float, scales them to 1920x1080 and writes seven PNG
-files. These are read back, checked, cropped, shrunk with OpenCV's Lanczos and written as PNG. Its failures (wrong
-windows, invented durations) and its retries are not rebuilt.
+The old system is rebuilt from its description: an ffmpeg process seeks, decodes seven frames, tone-maps whole frames in
+float, scales them to 1920x1080 and writes seven PNG files. These are read back, checked, cropped, shrunk with OpenCV's
+Lanczos and written as PNG. Its failures (wrong windows, invented durations) and its retries are not rebuilt.
 """
-
-from __future__ import annotations
 
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The package as a worker runs it: live samples, and shards on disk."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from itertools import chain

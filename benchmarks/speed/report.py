@@ -1,7 +1,5 @@
 """Results as Markdown tables, each with the command that makes it, and as a chart."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from statistics import median

@@ -1,15 +1,11 @@
 """Measures methods in processes of their own, in interleaved rounds.
 
-Each round runs every method once, in another order each time, so that all meet the same state of the machine.
 ``python -m benchmarks.speed.rounds METHOD WORK.json`` is one measured process: it prepares, waits for a line on stdin,
 runs, and reports. Its peak memory is that of a DataLoader's worker.
 """
 
-from __future__ import annotations
-
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -25,6 +21,7 @@ from benchmarks.speed.timing import bytes_read, memory_mb
 from benchmarks.speed.workload import Work
 
 ROOT = Path(__file__).parents[2]
+MEDIANS = ("milliseconds", "cpu_milliseconds", "megabytes_read")
 Row = dict[str, Any]
 
 
@@ -72,7 +69,10 @@ def _line(worker: subprocess.Popen[str], name: str) -> str:
 def interleaved(
     works: dict[int, Work], folder: Path, names: Sequence[str], processes: int, rounds: int
 ) -> Iterator[Row]:
-    """All methods, ``rounds`` times. ``works``: by number of categories."""
+    """All methods, in another order in each round, so that all meet the same state of the machine.
+
+    ``works``: by number of categories.
+    """
     for number in range(rounds):
         turn = number % len(names)
         for name in [*names[turn:], *names[:turn]]:
@@ -88,13 +88,11 @@ def summary(timings: Sequence[Row], against: str) -> dict[str, Row]:
         if mine := [timing for timing in timings if timing["method"] == name]:
             ratios = [timing["milliseconds"] / base[timing["round"]] for timing in mine]
             rows[name] = {
-                "milliseconds": median(timing["milliseconds"] for timing in mine),
-                "cpu_milliseconds": median(timing["cpu_milliseconds"] for timing in mine),
+                **{field: median(timing[field] for timing in mine) for field in MEDIANS},
                 "ratio": median(ratios),
                 "ratio_lowest": min(ratios),
                 "ratio_highest": max(ratios),
                 "peak_mb": max(timing["peak_mb"] for timing in mine),
-                "megabytes_read": median(timing["megabytes_read"] for timing in mine),
                 "counts": mine[-1]["counts"],
             }
     return rows
@@ -106,23 +104,17 @@ def run_worker(name: str, work: Path) -> None:
     run = METHODS[name].prepare(Work.load(work))
     print("ready", flush=True)
     sys.stdin.readline()
-    cpu, read, begin = _cpu_seconds(), bytes_read(), time.perf_counter()
+    cpu, read, begin = sum(os.times()[:4]), bytes_read(), time.perf_counter()
     counts = run()
     report = {
         "begin": begin,
         "end": time.perf_counter(),
-        "cpu": _cpu_seconds() - cpu,
+        "cpu": sum(os.times()[:4]) - cpu,
         "bytes_read": bytes_read() - read,
         "peak_mb": memory_mb("VmHWM"),
         "counts": counts,
     }
     print(json.dumps(report), flush=True)
-
-
-def _cpu_seconds() -> float:
-    """Of this process and its children."""
-    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 if __name__ == "__main__":

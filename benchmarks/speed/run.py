@@ -1,24 +1,27 @@
 """Runs the speed benchmark: ``python -m benchmarks.speed.run`` or ``make bench``; ``--quick`` for one small round."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
+import platform
+import subprocess
 import time
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import av
+
 from benchmarks.speed import scaling, storage
 from benchmarks.speed.films import FILMS, WORK, described, made
-from benchmarks.speed.machine import machine
 from benchmarks.speed.methods import METHODS
 from benchmarks.speed.report import PROCESSES, draw, markdown
 from benchmarks.speed.rounds import interleaved, summary
 from benchmarks.speed.workload import workload
 
 COMMAND = "python -m benchmarks.speed.run"
+PACKAGES = "torch_hdrpatches torch numpy numba av isal imagecodecs pillow webdataset torchcodec opencv-python-headless"
 MODULES = {"storage": storage, "scaling": scaling}
 LONG_GOP = ("1080p", "2160p")
 LONG = ("1080p-long", "2160p-long")
@@ -35,41 +38,58 @@ METHODS_ON = dict.fromkeys(LONG, ON_LONG) | dict.fromkeys(DISC, ON_DISC)
 
 def main() -> None:
     asked = _arguments()
-    asked.out.mkdir(parents=True, exist_ok=True)
-    path = asked.out / "results.json"
+    out = WORK / "quick" if asked.quick else WORK.parent
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "results.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     results["machine"] = machine()
     for name, table in _tables(asked):
         results.setdefault("tables", {})[name] = table
         path.write_text(json.dumps(results, indent=1) + "\n")
-        (asked.out / "results.md").write_text(markdown(results))
-        if name.startswith("film"):
-            draw(results, asked.out / "chart.png")
-    print(f"see {asked.out / 'results.md'} and {asked.out / 'chart.png'}")
+        (out / "results.md").write_text(markdown(results))
+        draw(results, out / "chart.png")
+    print(f"see {out / 'results.md'} and {out / 'chart.png'}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round on a small film, a few minutes in all")
     parser.add_argument("--rounds", type=int, default=5, help="number of interleaved rounds")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=["films", *MODULES],
-        default=["films", *MODULES],
-        help="parts to run; others keep their results",
-    )
+    parts = ["films", *MODULES]
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="other parts keep their results")
     parser.add_argument("--films", nargs="+", choices=FILMS, default=[*LONG_GOP, *LONG, *DISC])
     parser.add_argument(
-        "--processes", nargs="+", choices=PROCESSES, default=list(PROCESSES), help="all: one, on all cores"
+        "--processes", nargs="+", choices=PROCESSES, default=[*PROCESSES], help="all: one, on all cores"
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--out", type=Path, help="folder for results.json, results.md and chart.png")
     asked = parser.parse_args()
     if asked.quick:
         asked.rounds, asked.films, asked.processes = 1, ["720p"], ["1"]
-    asked.out = asked.out or (WORK / "quick" if asked.quick else WORK.parent)
     return asked
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on, besides the code."""
+    changed = _output("git status --porcelain --untracked-files=no")
+    names = [line.split(":", 1)[1] for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    installed = {package.name.lower().replace("_", "-"): package.version for package in distributions()}
+    return {
+        "processor": names[0].strip() if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: installed.get(name.replace("_", "-"), "not installed") for name in PACKAGES.split()},
+        "libavcodec in PyAV": ".".join(map(str, av.library_versions["libavcodec"])),
+        "ffmpeg program": (_output("ffmpeg -version").split() or ["", "", "not installed"])[2],
+        # A plus if tracked files differ from the commit; empty outside a repository.
+        "commit": _output("git rev-parse --short HEAD") + ("+" if changed else ""),
+    }
+
+
+def _output(command: str) -> str:
+    """What a command prints; empty if it is not installed."""
+    return subprocess.run(command, shell=True, cwd=WORK.parent, capture_output=True, text=True).stdout.strip()
 
 
 def _tables(asked: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:

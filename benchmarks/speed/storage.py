@@ -1,7 +1,5 @@
 """Cost of writing and reading images with each codec, and of reading whole shards back."""
 
-from __future__ import annotations
-
 import io
 import tempfile
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Times functions in interleaved rounds, and reads what the kernel counts for a process."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path

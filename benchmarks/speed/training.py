@@ -1,7 +1,5 @@
 """Cost of training besides decoding: ``python -m benchmarks.speed.training degradations`` and other parts."""
 
-from __future__ import annotations
-
 import argparse
 import multiprocessing
 import os

@@ -1,14 +1,12 @@
 """The work that every method does: the same windows of the same movie, and the same crops from each."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import av
 
@@ -33,27 +31,21 @@ class Packet(NamedTuple):
 def packets_of(movie: Path) -> list[Packet]:
     """All packets of the video stream in decoding order; independent of the package's own reader, to check it."""
     with av.open(str(movie)) as container:
-        stream = container.streams.video[0]
-        sized = (stream.codec_context.extradata or b"")[:1] == b"\x01"  # NAL units by length, not by start code
-        heads = [(packet, _slice_head(bytes(packet), sized)) for packet in container.demux(stream) if packet.size]
-    top = max(layer for _, (_, layer) in heads)
-    return [
-        Packet(int(packet.pts), packet.is_keyframe, kind < 16 and kind % 2 == 0 and layer == top)
-        for packet, (kind, layer) in heads
-        if packet.pts is not None
-    ]
+        heads = [
+            (packet.pts or 0, packet.is_keyframe, *_slice_head(bytes(packet)))
+            for packet in container.demux(video=0)
+            if packet.size
+        ]
+    top = max(layer for *_, layer in heads)
+    return [Packet(pts, key, kind < 16 and kind % 2 == 0 and layer == top) for pts, key, kind, layer in heads]
 
 
-def _slice_head(data: bytes, sized: bool) -> tuple[int, int]:
-    """Type and temporal layer of the first slice in a packet."""
-    at = 0
-    while at < len(data):
-        at = at + 4 if sized else data.index(b"\0\0\1", at) + 3
-        kind, layer = data[at] >> 1 & 63, (data[at + 1] & 7) - 1
-        if kind < 32:
-            return kind, layer
-        at += int.from_bytes(data[at - 4 : at], "big") if sized else 0
-    raise ValueError("packet without a slice")
+def _slice_head(data: bytes) -> tuple[int, int]:
+    """Type and temporal layer of the first slice in a packet of Matroska or MP4: lengths precede its NAL units."""
+    at = 4
+    while (kind := data[at] >> 1 & 63) >= 32:  # not a slice
+        at += int.from_bytes(data[at - 4 : at], "big") + 4
+    return kind, (data[at + 1] & 7) - 1
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ class Work:
         """What a method reports after all stops, with samples of ``size`` bytes in all."""
         return {"timestamps": len(self.stops), "samples": len(self.stops) * self.categories, "bytes": size}
 
-    def thinned(self, divisor: int) -> Work:
+    def thinned(self, divisor: int) -> Self:
         """A part of the stops, for slow methods; its mean preroll is as near as possible to that of all."""
         wanted = fmean(stop.preroll for stop in self.stops)
         parts = combinations(self.stops, max(1, len(self.stops) // divisor))
@@ -113,7 +105,7 @@ class Work:
         return path
 
     @classmethod
-    def load(cls, path: Path) -> Work:
+    def load(cls, path: Path) -> Self:
         fields = json.loads(path.read_text())
         return cls(**{**fields, "stops": [Stop(**stop) for stop in fields["stops"]]})
 

@@ -1,7 +1,5 @@
 """Labels of the real clips, made by looking at every frame."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice

@@ -5,8 +5,6 @@ cores. If ``HDRPATCHES_CLIPS`` names the folder of the real clips, they are meas
 the generated movies.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import tempfile
@@ -45,7 +43,6 @@ SUDDEN = "ours, all tolerated but cuts and flashes"
 class Judged:
     """A window, its label, and the scores of the measures."""
 
-    part: str
     movie: str
     variant: str
     kind: str
@@ -61,11 +58,10 @@ def main() -> None:
     folder = os.environ.get("HDRPATCHES_CLIPS")
     clips = Path(folder) if folder else None
     with ProcessPoolExecutor(2) as pool:
-        parts = [pool.submit(generated, part, clips, rounds) for part in (TUNE, HELD_OUT)]
+        parts = {part: pool.submit(generated, part, clips, rounds) for part in (HELD_OUT, TUNE)}
         if clips:
-            parts.append(pool.submit(real, clips))
-        windows = [window for part in parts for window in part.result()]
-    for line in report(windows):
+            parts[REAL] = pool.submit(real, clips)
+    for line in report({part: windows.result() for part, windows in parts.items()}):
         print(line)
 
 
@@ -84,18 +80,18 @@ def generated(part: str, clips: Path | None, rounds: int) -> list[Judged]:
         canvases += [make.abstract_canvas(rng) for _ in range(ABSTRACT_CANVASES)]
         found: list[Judged] = []
         for number, story in enumerate(stories(rng, canvases, shots, rounds)):
-            found += _of_story(part, f"{part} {number}", story, rng, Path(folder) / "movie.mkv")
+            found += _of_story(str(number), story, rng, Path(folder) / "movie.mkv")
     return found
 
 
-def _of_story(part: str, name: str, story: Story, rng: np.random.Generator, path: Path) -> Iterator[Judged]:
+def _of_story(name: str, story: Story, rng: np.random.Generator, path: Path) -> Iterator[Judged]:
     transfer = ("pq", "hlg", "bt709")[rng.integers(3)]
     gain = np.float32(1 if transfer == "bt709" else np.exp(rng.uniform(0, np.log(4))))
     size = {"height": make.HEIGHT, "width": make.WIDTH, "frames": make.FRAMES}
     coding = {"crf": float(rng.integers(18, 31)), "keyint": int(rng.integers(8, 30))}
     spec = MovieSpec(**size, **coding, transfer=transfer, numbers=False)
     write_movie(path, spec, lambda t: story.shot(t) * gain)
-    for window in _windows(part, name, decoded(path), story.label):
+    for window in _windows(name, decoded(path), story.label):
         beside = story.kind and not window.kind
         yield replace(window, variant=f"before or after: {story.kind}" if beside else story.variant)
 
@@ -103,13 +99,11 @@ def _of_story(part: str, name: str, story: Story, rng: np.random.Generator, path
 def real(folder: Path) -> list[Judged]:
     """The labelled windows of the real clips."""
     cv2.setNumThreads(1)
-    windows = (_windows(REAL, clip.name, decoded(folder / clip.name, clip.stream), clip.label) for clip in CLIPS)
+    windows = (_windows(clip.name, decoded(folder / clip.name, clip.stream), clip.label) for clip in CLIPS)
     return list(chain.from_iterable(windows))
 
 
-def _windows(
-    part: str, movie: str, frames: Iterator[av.VideoFrame], label: Callable[[int], str | None]
-) -> Iterator[Judged]:
+def _windows(movie: str, frames: Iterator[av.VideoFrame], label: Callable[[int], str | None]) -> Iterator[Judged]:
     shown: deque[Planes] = deque(maxlen=7)
     contents: deque[float] = deque(maxlen=6)
     detector, grader = ContentDetector(), None
@@ -130,25 +124,23 @@ def _windows(
             kind = "frozen"  # the encoder dropped a small motion
         old = judge("first_to_last").score
         scores = {OURS: ours.score, SUDDEN: sudden.score, OLD: old, PYSCENEDETECT: max(contents)}
-        yield Judged(part, movie, movie, kind, ours.reason, scores)
+        yield Judged(movie, movie, kind, ours.reason, scores)
 
 
 # The tables
 
 
-def report(windows: list[Judged]) -> Iterator[str]:
+def report(parts: dict[str, list[Judged]]) -> Iterator[str]:
     """Markdown tables, each with a title."""
-    parts = {part: [window for window in windows if window.part == part] for part in (HELD_OUT, TUNE, REAL)}
     tuned = {measure: best_threshold(measure, parts[TUNE]) for measure in (OLD, PYSCENEDETECT)}
-    for part, chosen in parts.items():
-        if chosen:
-            movies = len({window.movie for window in chosen})
-            yield f"\n### {part.capitalize()}: {len(chosen)} windows of {movies} movies\n"
-            yield by_kind(chosen, [*DEFAULTS.items(), *tuned.items()])
-            for ours, kinds in ((OURS, KINDS), (OURS, ("cut", "flash", "fade")), (SUDDEN, ("cut", "flash"))):
-                yield f"\nAt equal recall: {', '.join(kinds)}\n"
-                yield at_equal_recall(ours, _of(chosen, *kinds, ""))
-    if parts[REAL]:
+    for part, windows in parts.items():
+        movies = len({window.movie for window in windows})
+        yield f"\n### {part.capitalize()}: {len(windows)} windows of {movies} movies\n"
+        yield by_kind(windows, [*DEFAULTS.items(), *tuned.items()])
+        for ours, kinds in ((OURS, KINDS), (OURS, ("cut", "flash", "fade")), (SUDDEN, ("cut", "flash"))):
+            yield f"\nAt equal recall: {', '.join(kinds)}\n"
+            yield at_equal_recall(ours, _of(windows, *kinds, ""))
+    if REAL in parts:
         yield "\n### Real clips with cuts\n"
         yield by_clip(parts[REAL])
     yield "\n### Stable windows refused by ours\n"
@@ -209,8 +201,8 @@ def by_clip(windows: list[Judged]) -> str:
 def refused(parts: dict[str, list[Judged]]) -> str:
     """Errors of ours: refused stable windows, by their content."""
     rows = []
-    for part in (TUNE, HELD_OUT, REAL):
-        calm = _of(parts[part], "")
+    for part, windows in parts.items():
+        calm = _of(windows, "")
         for variant in sorted({window.variant for window in calm if window.reason}):
             reasons = [window.reason for window in calm if window.variant == variant]
             found = [reason for reason in reasons if reason]

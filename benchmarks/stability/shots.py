@@ -1,7 +1,5 @@
 """The generated shots: canvases, cameras that move over them, and events in front of the camera."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
 """Size of a canvas. It is larger than a frame, so that a camera can pan, zoom and shake."""
 MIDDLE = 9
 """The frame at which events happen."""
+ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
 
 
 # Canvases
@@ -146,13 +145,13 @@ def still(rng: np.random.Generator) -> Camera:
 
 def calm(rng: np.random.Generator) -> Camera:
     """A usual camera: a slow pan, a slow zoom, or hand-held."""
-    choice = rng.integers(4)
-    if choice == 0:
-        return pan(rng, rng.uniform(0.002, 0.02))
-    if choice == 1:
-        return zoom(rng, rng.uniform(0.002, 0.008) * rng.choice([-1, 1]))
-    if choice == 2:
-        return shake(rng, rng.uniform(0.001, 0.006))
+    match rng.integers(4):
+        case 0:
+            return pan(rng, rng.uniform(0.002, 0.02))
+        case 1:
+            return zoom(rng, rng.uniform(0.002, 0.008) * rng.choice([-1, 1]))
+        case 2:
+            return shake(rng, rng.uniform(0.001, 0.006))
     return pan(rng, rng.uniform(0.01, 0.04), direction=0)
 
 
@@ -189,15 +188,14 @@ def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float)
     side = max(6, int(size * HEIGHT))
     texture = np.exp(0.5 * noise(rng, side, side, 1.2))[..., None]
     paint = texture * rng.uniform(0.5, 1.5, 3) * np.exp(rng.uniform(0.5, 4.5))
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     angle, y0, x0 = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 0.7) * HEIGHT, rng.uniform(0.3, 0.7) * WIDTH
 
     def frame(t: int) -> Light:
         way = speed * WIDTH * (t - MIDDLE)
         y, x = y0 + way * np.sin(angle), x0 + way * np.cos(angle)
         out = shot(t).copy()
-        inside = np.hypot(rows - y, columns - x) < side / 2
-        v, u = (rows[inside] - y + side / 2).astype(int), (columns[inside] - x + side / 2).astype(int)
+        inside = np.hypot(ROWS - y, COLUMNS - x) < side / 2
+        v, u = (ROWS[inside] - y + side / 2).astype(int), (COLUMNS[inside] - x + side / 2).astype(int)
         out[inside] = paint[np.clip(v, 0, side - 1), np.clip(u, 0, side - 1)]
         return out
 
@@ -206,10 +204,9 @@ def with_object(shot: Shot, rng: np.random.Generator, size: float, speed: float)
 
 def with_lamps(shot: Shot, rng: np.random.Generator, count: int, depth: float) -> Shot:
     """Glowing lamps that flicker by up to ``depth`` of their light."""
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     glows = []
     for _ in range(count):
-        away = np.hypot(rows - rng.uniform(0, HEIGHT), columns - rng.uniform(0, WIDTH))
+        away = np.hypot(ROWS - rng.uniform(0, HEIGHT), COLUMNS - rng.uniform(0, WIDTH))
         fall = np.exp(-away / rng.uniform(5, 22))[..., None]
         glows.append(fall * np.array([1, 0.8, 0.5], np.float32) * rng.uniform(30, 120))
     levels = 1 - depth * rng.random((FRAMES, count))

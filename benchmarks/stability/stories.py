@@ -1,7 +1,5 @@
 """The labelled generated movies: every kind of event and of stable scene, at random strengths."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from benchmarks.stability import shots as make
-from benchmarks.stability.shots import FRAMES, HEIGHT, MIDDLE, WIDTH, Light, Shot
+from benchmarks.stability.shots import COLUMNS, FRAMES, HEIGHT, MIDDLE, ROWS, WIDTH, Light, Shot
 
 Scenes = Sequence[Light]
 """Canvases of one half of the set."""
@@ -206,9 +204,8 @@ def plain(level: float) -> Shot:
 
 def lit(shot: Shot, rng: np.random.Generator, frames: dict[int, float], whole: bool) -> Shot:
     """A flash: ``frames`` maps frame numbers to added cd/m2, uniform or falling off from a point."""
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     y, x = rng.uniform(0.2, 0.8) * HEIGHT, rng.uniform(0.2, 0.8) * WIDTH
-    fall = np.float32(1) if whole else np.exp(-np.hypot(rows - y, columns - x) / 140)[..., None]
+    fall = np.float32(1) if whole else np.exp(-np.hypot(ROWS - y, COLUMNS - x) / 140)[..., None]
 
     def frame(t: int) -> Light:
         light = shot(t)
