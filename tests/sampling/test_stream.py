@@ -17,7 +17,7 @@ from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.sampling.cutter import Cutter, weighted_choice
 from torch_hdrpatches.sampling.geometry import random_box
-from torch_hdrpatches.testing.movie import read_number
+from torch_hdrpatches.testing import read_number
 from torch_hdrpatches.video import MovieReader
 
 

@@ -13,8 +13,7 @@ import pytest
 from torch_hdrpatches.color.formulas import eotf_pq, inverse_eotf_bt1886, inverse_eotf_pq
 from torch_hdrpatches.errors import RecipeError
 from torch_hdrpatches.frames import ColorTags
-from torch_hdrpatches.testing import HDR10, HLG, SCENES, SDR, MovieSpec, write_movie
-from torch_hdrpatches.testing.movie import read_number
+from torch_hdrpatches.testing import HDR10, HLG, SCENES, SDR, MovieSpec, read_number, write_movie
 
 SMALL = {"height": 192, "width": 320, "frames": 40}
 

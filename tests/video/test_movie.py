@@ -18,8 +18,7 @@ import pytest
 from torch_hdrpatches.errors import DamagedMovieError, WindowError
 from torch_hdrpatches.frames import Planes, Window
 from torch_hdrpatches.probe import open_movie, probe
-from torch_hdrpatches.testing import MovieSpec, write_movie
-from torch_hdrpatches.testing.movie import read_number
+from torch_hdrpatches.testing import MovieSpec, read_number, write_movie
 from torch_hdrpatches.video import MovieReader
 
 HEVC = MovieSpec(height=180, width=320, frames=60, keyint=24, crf=30, cuts=(31,))

@@ -18,9 +18,7 @@ from ..color.names import ACCEPTED, is_hdr
 from ..errors import RecipeError
 from ..frames import ColorTags
 from . import scene
-from .signal import Codes, Coding, Light, read_number, stamp
-
-__all__ = ["HDR10", "HLG", "SCENES", "SDR", "Content", "MovieSpec", "read_number", "write_movie"]
+from .signal import Codes, Coding, Light, PlaneCodes, stamp
 
 Content: TypeAlias = Callable[[int], Light]
 """Frame number -> float32 (height, width, 3): linear light in cd/m2, RGB of the movie's primaries."""
@@ -30,8 +28,6 @@ SCENES = tuple(scene.SCENES)
 
 FORMATS = {".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".264": "h264", ".h264": "h264", ".ts": "mpegts"}
 """Suffix -> FFmpeg's name of the container, where FFmpeg does not derive it from the suffix."""
-
-FFMPEG_NAMES = {"pq": "smpte2084", "hlg": "arib-std-b67"}
 
 MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({},50)"
 """Mastering display with P3-D65 primaries, as SEI integers: chromaticity / 0.00002, luminance / 0.0001 cd/m2."""
@@ -61,8 +57,7 @@ class MovieSpec:
     """Colour tags written to the file if they should differ from the true ones; ``unknown`` leaves a tag out."""
 
     mastering_peak: float = 1000
-    """Peak of the mastering display in cd/m2; 0 writes no such metadata. For PQ only; libx265 then also writes
-    MaxCLL 0 and MaxFALL 0."""
+    """Peak of the mastering display in cd/m2, for PQ only. 0: no such metadata; libx265 then also writes MaxCLL 0."""
     max_cll: int = 1000
     max_fall: int = 400
     """MaxCLL and MaxFALL in cd/m2; if both are 0, neither is written. For PQ only."""
@@ -77,7 +72,7 @@ class MovieSpec:
     seed: int = 0
 
     codec: str = "libx265"
-    """``libx265`` or ``libx264``."""
+    """Or ``libx264``."""
     crf: float = 18
     keyint: int = 24
     """Distance of keyframes in frames. Cuts get no keyframe of their own."""
@@ -95,7 +90,7 @@ class MovieSpec:
 
     sample_aspect_ratio: Fraction = Fraction(1)
     rotation: int = 0
-    """Rotation in the display matrix, in degrees counterclockwise."""
+    """Of the display matrix, in degrees counterclockwise."""
 
     def __post_init__(self) -> None:
         if unknown := set(self.scenes) - set(SCENES):
@@ -121,15 +116,10 @@ class MovieSpec:
     @property
     def coding(self) -> Coding:
         """Colour tags, bit depth and chroma, with the defaults in place of None."""
-        hdr = is_hdr(self.transfer)
-        tags = ColorTags(
-            self.transfer,
-            self.primaries or ("bt2020" if hdr else "bt709"),
-            self.matrix or ("bt2020nc" if hdr else "bt709"),
-            self.range,
-            self.chroma_location,
-        )
-        return Coding(tags, self.bits or (10 if hdr else 8), self.chroma)
+        primaries, matrix, bits = ("bt2020", "bt2020nc", 10) if is_hdr(self.transfer) else ("bt709", "bt709", 8)
+        primaries, matrix = self.primaries or primaries, self.matrix or matrix
+        tags = ColorTags(self.transfer, primaries, matrix, self.range, self.chroma_location)
+        return Coding(tags, self.bits or bits, self.chroma)
 
 
 HDR10 = MovieSpec()
@@ -168,37 +158,31 @@ def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Con
     return path
 
 
-def _frames(spec: MovieSpec, content: Content | None) -> Iterator[tuple[Codes, Codes, Codes]]:
+def _frames(spec: MovieSpec, content: Content | None) -> Iterator[list[Codes]]:
     """Planes of each frame as integers, with bars and numbers."""
     coding = spec.coding
     black = coding.planes(np.zeros((2, 2, 3), np.float32))
     top, bottom, left, right = spec.bars
     for index, planes in enumerate(_painted(spec) if content is None else _drawn(spec, content)):
-        for plane, dark, (sub_y, sub_x) in zip(planes, black, ((1, 1), coding.sub, coding.sub), strict=True):
+        for plane, dark, (sub_y, sub_x) in zip(planes, black, coding.subs, strict=True):
             height, width = plane.shape
-            for bar in (
-                np.s_[: top // sub_y],
-                np.s_[height - bottom // sub_y :],
-                np.s_[:, : left // sub_x],
-                np.s_[:, width - right // sub_x :],
-            ):
-                plane[bar] = dark[0, 0]
+            inside = np.s_[top // sub_y : height - bottom // sub_y, left // sub_x : width - right // sub_x]
+            shown = plane[inside].copy()
+            plane[:] = dark[0, 0]
+            plane[inside] = shown
         if spec.numbers:
             stamp(planes, coding, index, (top, left, spec.height - bottom, spec.width - right))
-        y, cb, cr = (coding.rounded(plane) for plane in planes)
-        yield y, cb, cr
+        yield [coding.rounded(plane) for plane in planes]
 
 
-def _painted(spec: MovieSpec) -> Iterator[tuple[Codes, Codes, Codes]]:
-    starts = [0, *(cut for cut in spec.cuts if cut < spec.frames)]
-    for number, (start, end) in enumerate(pairwise([*starts, spec.frames])):
+def _painted(spec: MovieSpec) -> Iterator[PlaneCodes]:
+    starts = [0, *(cut for cut in spec.cuts if cut < spec.frames), spec.frames]
+    for number, (start, end) in enumerate(pairwise(starts)):
         name = spec.scenes[number % len(spec.scenes)]
-        frame = scene.paint(name, spec.coding, spec.height, spec.width, spec.seed + number)
-        for index in range(end - start):
-            yield frame(index)
+        yield from map(scene.paint(name, spec.coding, spec.height, spec.width, spec.seed + number), range(end - start))
 
 
-def _drawn(spec: MovieSpec, content: Content) -> Iterator[tuple[Codes, Codes, Codes]]:
+def _drawn(spec: MovieSpec, content: Content) -> Iterator[PlaneCodes]:
     for index in range(spec.frames):
         light = content(index)
         if light.shape != (spec.height, spec.width, 3):
@@ -230,7 +214,8 @@ def _encoder_options(spec: MovieSpec) -> dict[str, str]:
         "color_range": tags.range,
         "chroma_sample_location": tags.chroma_location,
     }
-    options = {key: FFMPEG_NAMES.get(name, name) for key, name in written.items() if name != "unknown"}
+    ffmpeg_names = {"pq": "smpte2084", "hlg": "arib-std-b67"}
+    options = {key: ffmpeg_names.get(name, name) for key, name in written.items() if name != "unknown"}
     structure = {
         "keyint": spec.keyint,
         "min-keyint": spec.keyint,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..color.formulas import rgb_to_rgb
 from ..color.names import is_hdr
-from .signal import Codes, Coding, Light
+from .signal import Coding, Light, PlaneCodes
 
 Field: TypeAlias = NDArray[np.float32]
 """float32 (H, W), or a shape that broadcasts to it."""
@@ -71,7 +71,7 @@ SCENES = {
 """By name. Bright and dark scenes alternate, so that every cut is a large change by any measure."""
 
 
-def paint(name: str, coding: Coding, height: int, width: int, seed: int) -> Callable[[int], tuple[Codes, Codes, Codes]]:
+def paint(name: str, coding: Coding, height: int, width: int, seed: int) -> Callable[[int], PlaneCodes]:
     """Paint a scene's layers once; the returned function makes the unrounded planes of a frame from its number.
 
     A layer repeats after the frame's width, so that it can pan for ever.
@@ -84,13 +84,12 @@ def paint(name: str, coding: Coding, height: int, width: int, seed: int) -> Call
     layers.append(_balls(rng, scene, y, x))
     speeds = [pan * height / 1080 for pan in PANS]
     speeds[-2] = max(1.0, speeds[-2])  # so that something large moves in every frame of a small movie, too
-    subs = (1, 1), coding.sub, coding.sub
     coded, bottom = [], height
     for (light, cover), speed in reversed([*zip(layers, speeds, strict=True)]):
         planes, small = coding.planes(_in_primaries(light, coding)), coding.subsample(cover)
         used = np.flatnonzero(cover.any(axis=1))
         parts = []
-        for plane, share, (sub_y, _) in zip(planes, (cover, small, small), subs, strict=True):
+        for plane, share, (sub_y, _) in zip(planes, (cover, small, small), coding.subs, strict=True):
             rows = slice(used[0] // sub_y, min(used[-1], bottom) // sub_y + 1)
             # Twice side by side, so that any pan shows one view of it.
             parts.append((rows, *(np.tile(part[rows], 2) for part in (plane * share, 1 - share))))
@@ -98,11 +97,11 @@ def paint(name: str, coding: Coding, height: int, width: int, seed: int) -> Call
         bottom = min(bottom, int(np.append(cover.min(axis=1), 1).argmax()))  # what is behind is hidden from here on
     grain = GRAIN * (1 << coding.bits) * rng.standard_normal((height + 64, width + 64), np.float32)
 
-    def frame(index: int) -> tuple[Codes, Codes, Codes]:
-        luma, cb, cr = (np.zeros((height // sub_y, width // sub_x), np.float32) for sub_y, sub_x in subs)
+    def frame(index: int) -> PlaneCodes:
+        luma, cb, cr = (np.zeros((height // sub_y, width // sub_x), np.float32) for sub_y, sub_x in coding.subs)
         for parts, speed in reversed(coded):
             left = 2 * int(speed * index) % width  # even, because chroma may have half as many columns
-            for plane, (rows, painted, clear), (_, sub_x) in zip((luma, cb, cr), parts, subs, strict=True):
+            for plane, (rows, painted, clear), (_, sub_x) in zip((luma, cb, cr), parts, coding.subs, strict=True):
                 columns = np.s_[:, left // sub_x : (left + width) // sub_x]
                 plane[rows] *= clear[columns]
                 plane[rows] += painted[columns]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +27,8 @@ Light: TypeAlias = NDArray[np.float32]
 """float32 (H, W, 3): linear RGB in cd/m2."""
 Codes: TypeAlias = NDArray[Any]
 """One plane of code values: float32 before rounding, uint8 or uint16 after."""
+PlaneCodes: TypeAlias = tuple[Codes, Codes, Codes]
+"""The planes of a frame: Y, Cb and Cr, or G, B and R if the matrix is ``rgb``."""
 
 SDR_WHITE_NITS = 100.0
 
@@ -33,9 +36,8 @@ Taps: TypeAlias = tuple[float, float, float, float]
 FIRST: Taps = (0.25, 0.5, 0.25, 0)
 BETWEEN: Taps = (0.125, 0.375, 0.375, 0.125)
 SECOND: Taps = (0, 0.25, 0.5, 0.25)
-"""Low-pass filters for half as many samples, each sited at the first or second of a pair, or between the two. The taps
-apply to the sample before the pair, its two samples, and the sample after it."""
-
+"""Low-pass filters that halve the number of samples; new samples lie at the first or second of a pair or between them.
+Weights of the sample before the pair, its two samples, and the sample after it."""
 SITINGS = {
     "left": (BETWEEN, FIRST),
     "center": (BETWEEN, BETWEEN),
@@ -82,31 +84,32 @@ class Coding:
     """``420``, ``422`` or ``444``."""
 
     @property
+    def subs(self) -> tuple[tuple[int, int], ...]:
+        """Luma rows and columns per sample of each plane."""
+        return (1, 1), self.sub, self.sub
+
+    @property
     def sub(self) -> tuple[int, int]:
         """Luma rows and columns per chroma sample."""
         return {"420": (2, 2), "422": (1, 2), "444": (1, 1)}[self.chroma]
 
-    def planes(self, light: Light) -> tuple[Codes, Codes, Codes]:
-        """Unrounded float32 codes: Y, Cb and Cr, or G, B and R if the matrix is ``rgb``."""
+    def planes(self, light: Light) -> PlaneCodes:
+        """Unrounded float32 codes."""
         signal = signal_of(light, self.tags.transfer)
-        codes = code_range(self.tags.range, self.bits)
+        zero, span, chroma_zero, chroma_span = map(np.float32, code_range(self.tags.range, self.bits))
         if self.tags.matrix == "rgb":
-            r, g, b = np.moveaxis(np.float32(codes.luma_zero) + np.float32(codes.luma_span) * signal, -1, 0)
+            r, g, b = np.moveaxis(zero + span * signal, -1, 0)
             return g, b, r
         y, cb, cr = np.moveaxis(signal @ rgb_to_ycbcr(self.tags.matrix).T.astype(np.float32), -1, 0)
-        zero, span = np.float32(codes.chroma_zero), np.float32(codes.chroma_span)
-        return (
-            np.float32(codes.luma_zero) + np.float32(codes.luma_span) * y,
-            zero + span * self.subsample(cb),
-            zero + span * self.subsample(cr),
-        )
+        cb, cr = (chroma_zero + chroma_span * self.subsample(plane) for plane in (cb, cr))
+        return zero + span * y, cb, cr
 
     def subsample(self, plane: Codes) -> Codes:
         """A plane of luma size, reduced to the size of the chroma planes."""
-        down, across = SITINGS[self.tags.chroma_location]
-        sub_y, sub_x = self.sub
-        plane = halve(plane, 1, across) if sub_x == 2 else plane
-        return halve(plane, 0, down) if sub_y == 2 else plane
+        for axis in (1, 0):
+            if self.sub[axis] == 2:
+                plane = halve(plane, axis, SITINGS[self.tags.chroma_location][axis])
+        return plane
 
     def rounded(self, plane: Codes) -> Codes:
         """Code values as integers: uint8 for 8 bits, else uint16."""
@@ -115,7 +118,7 @@ class Coding:
 
 
 CELL = 8
-"""Height and width of one cell of a mark, in movie pixels. A cell is one bright or dark square, that is one bit."""
+"""Height and width of a cell, in movie pixels. A mark consists of cells: bright or dark squares, one bit each."""
 ROWS, COLUMNS = 5, 6
 PERIOD = 96
 """Distance from one mark to the next in movie pixels, in both directions."""
@@ -125,13 +128,11 @@ DARK_NITS, BRIGHT_NITS = 2.0, 80.0
 
 def _cells(number: int) -> NDArray[np.bool_]:
     """bool (ROWS * COLUMNS,): a bright and a dark cell, the number in 16 bits of Gray code, 12 bits of its CRC-32."""
-    gray = number ^ (number >> 1)
-    checksum = zlib.crc32(number.to_bytes(2, "little")) & 0xFFF
-    word = gray << 12 | checksum
+    word = (number ^ number >> 1) << 12 | zlib.crc32(number.to_bytes(2, "little")) & 0xFFF
     return np.array([True, False, *(bool(word >> bit & 1) for bit in range(28))])
 
 
-def stamp(planes: tuple[Codes, Codes, Codes], coding: Coding, number: int, active: tuple[int, int, int, int]) -> None:
+def stamp(planes: PlaneCodes, coding: Coding, number: int, active: tuple[int, int, int, int]) -> None:
     """Draw a frame's number all over unrounded planes, in place; ``active`` is (top, left, bottom, right)."""
     if not 0 <= number < 1 << 16:
         raise RecipeError(f"frame number {number} does not fit into a mark; numbers go from 0 to 65535")
@@ -140,16 +141,13 @@ def stamp(planes: tuple[Codes, Codes, Codes], coding: Coding, number: int, activ
         [plane[0, 0] for plane in coding.planes(np.full((2, 2, 3), nits, np.float32))]
         for nits in (DARK_NITS, BRIGHT_NITS)
     )
-    sub_y, sub_x = coding.sub
     top, left, bottom, right = active
-    for y in range(MARK_TOP, bottom - ROWS * CELL + 1, PERIOD):
-        for x in range(MARK_LEFT, right - COLUMNS * CELL + 1, PERIOD):
-            if y < top or x < left:
-                continue
-            planes[0][y : y + ROWS * CELL, x : x + COLUMNS * CELL] = np.where(mark, bright[0], dark[0])
-            for plane, low, high in zip(planes[1:], dark[1:], bright[1:], strict=True):
-                block = np.where(mark[::sub_y, ::sub_x], high, low)
-                plane[y // sub_y : y // sub_y + block.shape[0], x // sub_x : x // sub_x + block.shape[1]] = block
+    tops = [y for y in range(MARK_TOP, bottom - ROWS * CELL + 1, PERIOD) if y >= top]
+    lefts = [x for x in range(MARK_LEFT, right - COLUMNS * CELL + 1, PERIOD) if x >= left]
+    for plane, low, high, (sub_y, sub_x) in zip(planes, dark, bright, coding.subs, strict=True):
+        block = np.where(mark[::sub_y, ::sub_x], high, low)
+        for y, x in product(tops, lefts):
+            plane[y // sub_y :, x // sub_x :][: block.shape[0], : block.shape[1]] = block
 
 
 def read_number(image: Any, top: float = 0, left: float = 0, scale: float = 1.0) -> int:
@@ -170,18 +168,17 @@ def read_number(image: Any, top: float = 0, left: float = 0, scale: float = 1.0)
     pixels = np.asarray(image)
     gray = pixels.mean(axis=0) if pixels.ndim == 3 else pixels.astype(np.float64)
     height, width = gray.shape
-    inner = np.array([-0.25, 0.0, 0.25]) * CELL
-    rows = ((np.arange(ROWS) + 0.5)[:, None] * CELL + inner).ravel()
-    columns = ((np.arange(COLUMNS) + 0.5)[:, None] * CELL + inner).ravel()
+    inner = np.array([-0.25, 0.0, 0.25]) * CELL  # three samples per cell and direction
+    rows, columns = (((np.arange(n) + 0.5)[:, None] * CELL + inner).ravel() for n in (ROWS, COLUMNS))
+    tops = _mark_starts(MARK_TOP, ROWS * CELL, top, height, scale)
+    lefts = _mark_starts(MARK_LEFT, COLUMNS * CELL, left, width, scale)
     votes: Counter[int] = Counter()
-    for mark_top in _mark_starts(MARK_TOP, ROWS * CELL, top, height, scale):
-        for mark_left in _mark_starts(MARK_LEFT, COLUMNS * CELL, left, width, scale):
-            y = np.floor((mark_top + rows) * scale - top).astype(int)
-            x = np.floor((mark_left + columns) * scale - left).astype(int)
-            samples = gray[np.ix_(y, x)].reshape(ROWS, 3, COLUMNS, 3).mean(axis=(1, 3)).ravel()
-            number = _decoded(samples)
-            if number is not None:
-                votes[number] += 1
+    for mark_top, mark_left in product(tops, lefts):
+        y = np.floor((mark_top + rows) * scale - top).astype(int)
+        x = np.floor((mark_left + columns) * scale - left).astype(int)
+        number = _decoded(gray[np.ix_(y, x)].reshape(ROWS, 3, COLUMNS, 3).mean(axis=(1, 3)).ravel())
+        if number is not None:
+            votes[number] += 1
     ranking = votes.most_common(2)
     if not ranking or (len(ranking) == 2 and ranking[0][1] == ranking[1][1]):
         found = f"marks disagree: {dict(votes)}" if votes else "no mark with a valid checksum"
@@ -201,8 +198,7 @@ def _decoded(samples: NDArray[np.float64]) -> int | None:
     if bright - dark < 0.15 * bright:
         return None
     bits = samples > (bright + dark) / 2
-    gray = sum(int(bit) << place for place, bit in enumerate(bits[14:]))
-    number = gray
+    number = sum(int(bit) << place for place, bit in enumerate(bits[14:]))  # as Gray code
     for shift in (8, 4, 2, 1):
         number ^= number >> shift
     return number if np.array_equal(bits, _cells(number)) else None
