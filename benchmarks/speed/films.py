@@ -1,8 +1,4 @@
-"""The films that are measured: painted and encoded once, kept in ``results/work``, always the same bytes.
-
-A film has textured shots under a moving, zooming and rolling camera, an object in front, cuts and grain.
-``python -m benchmarks.speed.films`` makes all of them.
-"""
+"""The films that are measured: painted and encoded once, kept in ``results/work``, always the same bytes."""
 
 import hashlib
 import json

@@ -27,7 +27,6 @@ CHAIN = (
     "zscale=t=linear:npl=100,format=gbrpf32le,zscale=p=bt709,tonemap=mobius,"
     "zscale=t=bt709:m=bt709,format=yuv420p,scale=1920:1080:flags=lanczos"
 )
-MAX_SCENE_CHANGE = 45
 
 
 def torchcodec_missing() -> str:
@@ -137,10 +136,8 @@ def _extracted(work: Work, stop: Stop, folder: str, threads: int) -> list[Any]:
     subprocess.run(command, check=True)
     frames: list[Any] = [cv2.imread(f"{folder}/frame-{number}.png") for number in range(1, FRAMES + 1)]
     change = np.abs(frames[0].astype(np.float32).mean(2) - frames[-1].astype(np.float32).mean(2)).mean()
-    if change > MAX_SCENE_CHANGE:
-        raise ValueError(
-            f"{work.movie}: the old system refuses the window at frame {stop.first}: it changes by {change:.1f} codes"
-        )
+    if change > 45:
+        raise ValueError(f"{work.movie}: the window at frame {stop.first} changes by {change:.1f} codes; it is refused")
     return frames
 
 
@@ -153,7 +150,7 @@ def _written(frames: list[Any], box: Sequence[int], folder: str) -> int:
     small = [cv2.resize(crop, (width // 3, height // 3), interpolation=cv2.INTER_LANCZOS4) for crop in crops]
     size = 0
     for name, image in (("gt", crops[FRAMES // 2]), ("lq", np.concatenate(small))):
-        path = Path(folder) / f"{'-'.join(map(str, box))}-{name}.png"
+        path = Path(folder) / f"{name}.png"
         cv2.imwrite(str(path), image)
         size += path.stat().st_size
     return size

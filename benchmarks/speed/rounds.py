@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,7 +21,6 @@ from benchmarks.speed.timing import bytes_read, memory_mb
 from benchmarks.speed.workload import Work
 
 ROOT = Path(__file__).parents[2]
-MEDIANS = ("milliseconds", "cpu_milliseconds", "megabytes_read")
 Row = dict[str, Any]
 
 
@@ -60,19 +59,15 @@ def measure(name: str, work: Path, processes: int, number: int) -> Row:
 
 def _line(worker: subprocess.Popen[str], name: str) -> str:
     assert worker.stdout is not None
-    line = worker.stdout.readline()
-    if not line:
-        raise RuntimeError(f"the worker of {name!r} ended with exit code {worker.wait()}; its message is above")
-    return line
+    if line := worker.stdout.readline():
+        return line
+    raise RuntimeError(f"the worker of {name!r} ended with exit code {worker.wait()}; its message is above")
 
 
 def interleaved(
-    works: dict[int, Work], folder: Path, names: Sequence[str], processes: int, rounds: int
+    works: Mapping[int, Work], folder: Path, names: Sequence[str], processes: int, rounds: int
 ) -> Iterator[Row]:
-    """All methods, in another order in each round, so that all meet the same state of the machine.
-
-    ``works``: by number of categories.
-    """
+    """All methods, in another order in each round; ``works`` by number of categories."""
     for number in range(rounds):
         turn = number % len(names)
         for name in [*names[turn:], *names[:turn]]:
@@ -88,10 +83,11 @@ def summary(timings: Sequence[Row], against: str) -> dict[str, Row]:
         if mine := [timing for timing in timings if timing["method"] == name]:
             ratios = [timing["milliseconds"] / base[timing["round"]] for timing in mine]
             rows[name] = {
-                **{field: median(timing[field] for timing in mine) for field in MEDIANS},
-                "ratio": median(ratios),
-                "ratio_lowest": min(ratios),
-                "ratio_highest": max(ratios),
+                **{
+                    field: median(timing[field] for timing in mine)
+                    for field in ("milliseconds", "cpu_milliseconds", "megabytes_read")
+                },
+                **{"ratio": median(ratios), "ratio_lowest": min(ratios), "ratio_highest": max(ratios)},
                 "peak_mb": max(timing["peak_mb"] for timing in mine),
                 "counts": mine[-1]["counts"],
             }

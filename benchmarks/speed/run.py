@@ -112,25 +112,19 @@ def _film(film: str, processes: str, asked: argparse.Namespace) -> dict[str, Any
     """All methods on one film, interleaved."""
     movie = made(FILMS[film])
     began = _now()
-    fitting = METHODS_ON.get(film, METHODS)
-    reasons = {name: METHODS[name].missing() for name in asked.methods if name in fitting}
+    reasons = {name: METHODS[name].missing() for name in asked.methods if name in METHODS_ON.get(film, METHODS)}
     missing = {name: reason for name, reason in reasons.items() if reason}
     for name, reason in missing.items():
         print(f"{film}: {name} left out: {reason}", flush=True)
-    on_all = processes == "all"
-    names = [
-        name
-        for name in reasons
-        if name not in missing and (METHODS[name].all_cores == on_all or (on_all and name in ("limit", *OLD)))
-    ]
+    anyway = ("limit", *OLD) if processes == "all" else ()
+    fitting = [name for name in reasons if METHODS[name].all_cores == (processes == "all") or name in anyway]
+    names = [name for name in fitting if name not in missing]
     works = {count: workload(movie, FILMS[film].slots, count) for count in {METHODS[name].categories for name in names}}
     timings = []
     for timing in interleaved(works, WORK, names, 2 if processes == "2" else 1, asked.rounds):
         timings.append(timing)
-        figures = f"{timing['milliseconds']:8.0f} ms per timestamp, {timing['peak_mb']:5.0f} MB"
-        print(
-            f"{film}, processes: {processes}, round {timing['round'] + 1}: {timing['method']:14} {figures}", flush=True
-        )
+        figures = f"{timing['method']:14} {timing['milliseconds']:8.0f} ms per timestamp, {timing['peak_mb']:5.0f} MB"
+        print(f"{film}, processes: {processes}, round {timing['round'] + 1}: {figures}", flush=True)
     return {
         "command": f"{COMMAND} --only films --films {film} --processes {processes} --rounds {asked.rounds}",
         **began,

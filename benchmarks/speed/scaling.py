@@ -12,7 +12,7 @@ import av
 
 from benchmarks.speed.films import FILMS, FPS, SLOT_FRAMES, WORK, made
 from benchmarks.speed.timing import bytes_read
-from benchmarks.speed.workload import packets_of, recipe
+from benchmarks.speed.workload import outcomes, packets_of, recipe
 from torch_hdrpatches.probe import open_movie
 from torch_hdrpatches.sampling import PatchStream
 
@@ -104,7 +104,7 @@ def _cost(movies: list[Path], slots: int) -> Row:
 
     def counted() -> list[tuple[int, int]]:
         stream = PatchStream(recipe([str(movie) for movie in movies], slots, gt=(180, 180)))
-        return [(len(outcome.samples), outcome.windows) for run in stream.plan.runs for outcome in stream.run(0, run)]
+        return [(len(outcome.samples), outcome.windows) for outcome in outcomes(stream)]
 
     counts, meter = _metered(counted)
     return {

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.speed.films import FILMS, WORK, made
 from benchmarks.speed.timing import interleaved
-from benchmarks.speed.workload import recipe
+from benchmarks.speed.workload import outcomes, recipe
 from torch_hdrpatches import read_shards
 from torch_hdrpatches.sampling import PatchStream, Sample
 from torch_hdrpatches.shards.codecs import CODECS
@@ -30,7 +30,7 @@ def tables(quick: bool) -> Iterator[tuple[str, list[Row]]]:
     """All tables of this module, by name."""
     film, rounds = (FILMS["720p"], 1) if quick else (FILMS["1080p"], 5)
     stream = PatchStream(recipe([str(made(film))], film.slots))
-    samples = [sample for run in stream.plan.runs for outcome in stream.run(0, run) for sample in outcome.samples]
+    samples = [sample for outcome in outcomes(stream) for sample in outcome.samples]
     yield "codecs", codecs(samples[:8], rounds)
     yield "reading", reading(samples, rounds)
 

@@ -27,8 +27,5 @@ def bytes_read() -> int:
 
 
 def memory_mb(field: str, process: int | str = "self") -> float:
-    """Memory of a process in MB: ``VmRSS`` is the resident memory, ``VmHWM`` its peak.
-
-    Not ``ru_maxrss``: that of a child process starts at its parent's memory.
-    """
+    """Resident memory (``VmRSS``) or its peak (``VmHWM``); ``ru_maxrss`` of a child starts at its parent's memory."""
     return int(Path(f"/proc/{process}/status").read_text().split(f"{field}:")[1].split()[0]) / 1024

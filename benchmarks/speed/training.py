@@ -5,7 +5,8 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
 from statistics import mean, median
@@ -13,17 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from benchmarks import markdown_table
 from benchmarks.speed.films import FILMS, made
 from benchmarks.speed.timing import interleaved, memory_mb
-from benchmarks.speed.workload import recipe
+from benchmarks.speed.workload import outcomes, recipe
 from torch_hdrpatches import HDRPatchDataset, PatchLoader, ToneMap
 from torch_hdrpatches.color import Grader, ToneSettings
 from torch_hdrpatches.frames import Box, ColorTags, Planes
 from torch_hdrpatches.rng import rng_at
-from torch_hdrpatches.sampling import Outcome, PatchStream
+from torch_hdrpatches.sampling import PatchStream
 from torch_hdrpatches.testing import MovieSpec, write_movie
 from torch_hdrpatches.transforms import BD, BI, Area, Lanczos, OldLanczos, VideoCodec, second_order
 from torch_hdrpatches.transforms.corruptions import Blur, GaussianNoise, Jpeg, PoissonNoise, RandomResize
@@ -55,10 +55,8 @@ def degradations(asked: argparse.Namespace) -> Iterator[str]:
     stream = PatchStream(recipe([str(made(film))], film.slots), gt="sequence")
     large = [sample["gt"] for out in stream.run(0, stream.plan.runs[0]) for sample in out.samples]
     small = [BI()(clip, 3, rng_at()).contiguous() for clip in large]
-    decoding = partial(_outcomes, stream, ())  # windows are read, but no samples are cut
-    seconds = interleaved({"": decoding}, 1, time.process_time)[""][0]
-    milliseconds = 1000 * seconds / film.slots
-    yield f"decoding one timestamp of three samples, {film.name}: {milliseconds:.0f} ms; a third per sample"
+    seconds = interleaved({"": lambda: deque(outcomes(stream, ()), 0)}, 1, time.process_time)[""][0] / film.slots
+    yield f"decoding one timestamp of three samples, {film.name}: {1000 * seconds:.0f} ms; a third per sample"
     calls = {(f"{make.__name__}()", 0): _on(large, make(), 3) for make in SHRINKS}
     for name, step in STEPS.items():
         calls |= {(name, column): _on(clips, step) for column, clips in enumerate((large, small))}
@@ -76,20 +74,16 @@ def _on(clips: list[Any], step: Callable[..., Any], *scale: int) -> Callable[[],
     return lambda: step(*next(inputs))
 
 
-def _outcomes(stream: PatchStream, categories: Collection[str] | None = None) -> list[Outcome]:
-    return [outcome for run in stream.plan.runs for outcome in stream.run(0, run, categories)]
-
-
 def candidates(asked: argparse.Namespace) -> Iterator[str]:
     """CPU time per timestamp with one and with four crop candidates in turn, and the samples' mean sharpness."""
     film = FILMS[asked.film]
     movies = [str(made(film))]
     streams = {n: PatchStream(recipe(movies, film.slots, crop={"candidates": n})) for n in (1, 4)}
     sharpness = [
-        mean(sample["measures"]["sharpness"] for outcome in _outcomes(stream) for sample in outcome.samples)
+        mean(sample["measures"]["sharpness"] for outcome in outcomes(stream) for sample in outcome.samples)
         for stream in streams.values()
     ]
-    runs = {n: partial(_outcomes, stream) for n, stream in streams.items()}
+    runs = {n: lambda stream=stream: deque(outcomes(stream), 0) for n, stream in streams.items()}
     one, four = interleaved(runs, asked.rounds, time.process_time).values()
     more = median(b / a - 1 for a, b in zip(one, four, strict=True))
     low, high = (1000 * median(times) / film.slots for times in (one, four))
@@ -150,8 +144,7 @@ def tonemap(asked: argparse.Namespace) -> Iterator[str]:
         yield f"{name}: {1000 * median(seconds):.1f} ms"
 
 
-def _finished(tone_map: Callable[[Tensor], Tensor], signal: Tensor) -> None:
-    """Calls it and waits until the GPU has finished."""
+def _finished(tone_map: Callable[[torch.Tensor], torch.Tensor], signal: torch.Tensor) -> None:
     tone_map(signal)
     if signal.is_cuda:
         torch.cuda.synchronize()

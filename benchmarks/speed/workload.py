@@ -1,9 +1,9 @@
 """The work that every method does: the same windows of the same movie, and the same crops from each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple, Self
@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, Self
 import av
 
 from torch_hdrpatches import Recipe
-from torch_hdrpatches.sampling import PatchStream
+from torch_hdrpatches.sampling import Outcome, PatchStream
 from torch_hdrpatches.sampling.plan import SLOTS_PER_RUN
 
 FRAMES = 7
-CATEGORIES = ("master", "universal", "space", "toon")
 Counts = dict[str, int]
 
 
@@ -112,7 +111,7 @@ class Work:
 
 def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, int] = (540, 540), **more: Any) -> Recipe:
     """A recipe of default settings, except ``more``; each category has one format."""
-    names = CATEGORIES[:categories]
+    names = ("master", "universal", "space", "toon")[:categories]
     return Recipe.from_dict(
         {
             "formats": {"patch": {"gt": gt}},
@@ -124,6 +123,11 @@ def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, in
             **more,
         }
     )
+
+
+def outcomes(stream: PatchStream, categories: Collection[str] | None = None) -> Iterator[Outcome]:
+    """Of all slots of the first epoch; without categories, windows are read and no samples are cut."""
+    return chain.from_iterable(stream.run(0, run, categories) for run in stream.plan.runs)
 
 
 def workload(movie: Path, slots: int, categories: int = 3) -> Work:

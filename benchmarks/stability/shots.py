@@ -18,26 +18,22 @@ Shot = Callable[[int], Light]
 """Frame index -> float32 (HEIGHT, WIDTH, 3): linear light in cd/m2."""
 
 HEIGHT, WIDTH, FRAMES = 180, 320, 18
-CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
+CANVAS = CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
 """Size of a canvas. It is larger than a frame, so that a camera can pan, zoom and shake."""
 MIDDLE = 9
 """The frame at which events happen."""
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
 
 
-# Canvases
-
-
 def abstract_canvas(rng: np.random.Generator) -> Light:
     """Smooth noise with plain, striped and textured shapes on it, at a random brightness."""
-    height, width = CANVAS_HEIGHT, CANVAS_WIDTH
     level = np.exp(rng.uniform(np.log(4), np.log(90)))
     tint = rng.uniform(0.6, 1.4, 3)
-    ground = np.exp(rng.uniform(0.2, 0.7) * noise(rng, height, width, rng.uniform(1.2, 2.0)))
+    ground = np.exp(rng.uniform(0.2, 0.7) * noise(rng, *CANVAS, rng.uniform(1.2, 2.0)))
     canvas = (level * ground[..., None] * tint).astype(np.float32)
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
+    rows, columns = np.mgrid[:CANVAS_HEIGHT, :CANVAS_WIDTH].astype(np.float32)
     for _ in range(int(rng.integers(5, 45))):
-        y, x, size = rng.uniform(0, height), rng.uniform(0, width), np.exp(rng.uniform(np.log(12), np.log(160)))
+        y, x, size = *rng.uniform(0, CANVAS), np.exp(rng.uniform(np.log(12), np.log(160)))
         angle, aspect = rng.uniform(0, np.pi), rng.uniform(0.3, 1)
         along = (columns - x) * np.cos(angle) + (rows - y) * np.sin(angle)
         across = (rows - y) * np.cos(angle) - (columns - x) * np.sin(angle)
@@ -51,7 +47,7 @@ def abstract_canvas(rng: np.random.Generator) -> Light:
         if style < 0.3:
             texture = 1 + 0.7 * np.sign(np.sin(along[inside] / rng.uniform(2, 9)))[:, None]
         elif style < 0.6:
-            texture = np.exp(0.5 * noise(rng, height, width, 0.8)[inside])[:, None]
+            texture = np.exp(0.5 * noise(rng, *CANVAS, 0.8)[inside])[:, None]
         canvas[inside] = paint * texture
     return cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.8, 1.5))
 
@@ -64,9 +60,6 @@ def painted_canvas(folder: Path, scene: str, seed: int) -> Light:
     with av.open(str(write_movie(folder / "canvas.mkv", spec))) as container:
         rgb = next(container.decode(video=0)).to_ndarray(format="rgb24")
     return np.asarray(100 * eotf_bt1886(rgb / 255), np.float32)
-
-
-# Cameras
 
 
 @dataclass(frozen=True)
@@ -168,9 +161,6 @@ def _signal(light: Light) -> Light:
     return (np.maximum(light, 0) / 100) ** (1 / 2.4)
 
 
-# Events in front of the camera
-
-
 def grainy(shot: Shot, rng: np.random.Generator, strength: float) -> Shot:
     """Film grain, new in every frame; ``strength`` is its deviation as a share of the signal range."""
     seed = int(rng.integers(1 << 30))
@@ -221,7 +211,7 @@ def with_flicker(shot: Shot, rng: np.random.Generator, depth: float) -> Shot:
 
 def boiling(canvas: Light, rng: np.random.Generator, speed: float) -> Shot:
     """Water, smoke or fire: a fixed view under textures that move over each other."""
-    field, other = (np.exp(0.6 * noise(rng, CANVAS_HEIGHT, CANVAS_WIDTH, 1.3))[..., None] for _ in range(2))
+    field, other = (np.exp(0.6 * noise(rng, *CANVAS, 1.3))[..., None] for _ in range(2))
     up, side = pan(rng, speed, direction=np.pi / 2), pan(rng, 0.6 * speed)
     view = still(rng)
     return lambda t: seen(canvas, view(t)) * (seen(field, up(t)) * seen(other, side(t)))[..., None]

@@ -10,7 +10,6 @@ from benchmarks.stability import shots as make
 from benchmarks.stability.shots import COLUMNS, FRAMES, HEIGHT, MIDDLE, ROWS, WIDTH, Light, Shot
 
 Scenes = Sequence[Light]
-"""Canvases of one half of the set."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class Story:
     """A movie with labels for its windows."""
 
     kind: str
-    """``cut``, ``flash``, ``fade``, ``frozen``, ``black``, ``flat``, or ``""`` for a stable scene."""
+    """Of the event; ``""`` for a stable scene."""
     variant: str
     """Description of the event or scene, for the report."""
     shot: Shot
@@ -174,9 +173,6 @@ def _in_front(rng: np.random.Generator, scene: Callable[[], Shot]) -> Iterator[S
     yield Story("", "lamps that flicker", make.with_lamps(scene(), rng, int(rng.integers(2, 7)), rng.uniform(0.2, 0.6)))
     yield Story("", "light that flickers", make.with_flicker(scene(), rng, rng.uniform(0.005, 0.02)))
     yield Story("", "subtitle", make.subtitled(scene(), rng))
-
-
-# Events
 
 
 def joined(one: Shot, other: Shot, at: int) -> Shot:
