@@ -21,6 +21,7 @@ from benchmarks.speed.timing import bytes_read, memory_mb
 from benchmarks.speed.workload import Work
 
 ROOT = Path(__file__).parents[2]
+MEDIANS = ("milliseconds", "cpu_milliseconds", "megabytes_read")
 Row = dict[str, Any]
 
 
@@ -83,10 +84,7 @@ def summary(timings: Sequence[Row], against: str) -> dict[str, Row]:
         if mine := [timing for timing in timings if timing["method"] == name]:
             ratios = [timing["milliseconds"] / base[timing["round"]] for timing in mine]
             rows[name] = {
-                **{
-                    field: median(timing[field] for timing in mine)
-                    for field in ("milliseconds", "cpu_milliseconds", "megabytes_read")
-                },
+                **{field: median(timing[field] for timing in mine) for field in MEDIANS},
                 **{"ratio": median(ratios), "ratio_lowest": min(ratios), "ratio_highest": max(ratios)},
                 "peak_mb": max(timing["peak_mb"] for timing in mine),
                 "counts": mine[-1]["counts"],

@@ -51,8 +51,7 @@ CLIPS = (
     Clip("hevc_gbrp10_full.mp4", frozen=range(1, 50)),
     # Motion graphics: the whole frame changes within one to three frames.
     Clip(
-        "hlg_h264_8bit_720p60.ts",
-        cut=(155, 156, 157, 216, 217, 218, 235, 240, 241, 242, 284, 285, 286, 290, 291, 292),
+        "hlg_h264_8bit_720p60.ts", cut=(155, 156, 157, 216, 217, 218, 235, 240, 241, 242, 284, 285, 286, 290, 291, 292)
     ),
     Clip("hlg_hevc_848x464.mkv", stable=((0, 110),), footage=(20, 80)),
     Clip("hlg_hevc_color_test_1080p.mp4", stable=((0, 9),)),

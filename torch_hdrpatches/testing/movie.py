@@ -29,9 +29,6 @@ SCENES = tuple(scene.SCENES)
 FORMATS = {".265": "hevc", ".h265": "hevc", ".hevc": "hevc", ".264": "h264", ".h264": "h264", ".ts": "mpegts"}
 """Suffix -> FFmpeg's name of the container, where FFmpeg does not derive it from the suffix."""
 
-MASTERING = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({},50)"
-"""Mastering display with P3-D65 primaries, as SEI integers: chromaticity / 0.00002, luminance / 0.0001 cd/m2."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MovieSpec:
@@ -143,7 +140,9 @@ def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Con
         muxing["movie_timescale"] = str(clock.denominator)  # unit of edits; the default of 1/1000 s would round them
     with av.open(path, "w", format=FORMATS.get(suffix), options=muxing) as container:
         stream = cast(VideoStream, container.add_stream(spec.codec, rate=spec.fps, options=_encoder_options(spec)))
-        stream.width, stream.height, stream.pix_fmt = spec.width, spec.height, _pixel_format(spec)
+        layout = "gbrp" if spec.coding.tags.matrix == "rgb" else f"yuv{spec.chroma}p"
+        pixel_format = layout if spec.coding.bits == 8 else f"{layout}{spec.coding.bits}le"
+        stream.width, stream.height, stream.pix_fmt = spec.width, spec.height, pixel_format
         stream.time_base = stream.codec_context.time_base = clock
         stream.codec_context.sample_aspect_ratio = spec.sample_aspect_ratio
         if spec.codec == "libx265" and suffix in (".mp4", ".mov"):
@@ -151,7 +150,7 @@ def write_movie(path: str | PathLike[str], spec: MovieSpec = HDR10, content: Con
         if spec.rotation:
             stream.set_display_rotation(spec.rotation)
         for tick, planes in zip(spec.pts or range(spec.frames), _frames(spec, content), strict=True):
-            frame = video_frame(planes, stream.pix_fmt)
+            frame = video_frame(planes, pixel_format)
             frame.pts, frame.time_base = int((tick + offset) * offset.denominator), clock
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -184,9 +183,9 @@ def _painted(spec: MovieSpec) -> Iterator[PlaneCodes]:
 
 def _drawn(spec: MovieSpec, content: Content) -> Iterator[PlaneCodes]:
     for index in range(spec.frames):
-        light = content(index)
-        if light.shape != (spec.height, spec.width, 3):
-            raise RecipeError(f"content({index}) has shape {light.shape}, expected {(spec.height, spec.width, 3)}")
+        light, expected = content(index), (spec.height, spec.width, 3)
+        if light.shape != expected:
+            raise RecipeError(f"content({index}) has shape {light.shape}, expected {expected}")
         yield spec.coding.planes(light)
 
 
@@ -198,11 +197,6 @@ def video_frame(planes: Sequence[Codes], pixel_format: str) -> av.VideoFrame:
         rows = np.frombuffer(cast(Any, target), codes.dtype).reshape(target.height, target.line_size // codes.itemsize)
         rows[:, : codes.shape[1]] = codes
     return frame
-
-
-def _pixel_format(spec: MovieSpec) -> str:
-    layout = "gbrp" if spec.coding.tags.matrix == "rgb" else f"yuv{spec.chroma}p"
-    return layout if spec.coding.bits == 8 else f"{layout}{spec.coding.bits}le"
 
 
 def _encoder_options(spec: MovieSpec) -> dict[str, str]:
@@ -226,7 +220,9 @@ def _encoder_options(spec: MovieSpec) -> dict[str, str]:
         "b-adapt": 0,
     }
     hdr10 = spec.transfer == "pq"
-    mastering = MASTERING.format(round(spec.mastering_peak * 10_000)) if hdr10 and spec.mastering_peak else None
+    # P3-D65 primaries, as SEI integers: chromaticity / 0.00002, luminance / 0.0001 cd/m2.
+    display = f"G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L({round(spec.mastering_peak * 10_000)},50)"
+    mastering = display if hdr10 and spec.mastering_peak else None
     light_level = f"{spec.max_cll},{spec.max_fall}" if hdr10 and (spec.max_cll or spec.max_fall) else None
     # One frame at a time and no settings in the stream (info=0): the bytes do not depend on the number of cores.
     if spec.codec == "libx265":
@@ -236,6 +232,5 @@ def _encoder_options(spec: MovieSpec) -> dict[str, str]:
     else:
         structure |= {"b-pyramid": 2 * spec.b_pyramid, "threads": 1}
         messages = {"mastering-display": mastering, "cll": light_level}
-    parameters = {**structure, **{key: value for key, value in messages.items() if value is not None}}
-    joined = ":".join(f"{key}={value}" for key, value in parameters.items())
+    joined = ":".join(f"{key}={value}" for key, value in (structure | messages).items() if value is not None)
     return options | {"preset": "superfast", "crf": str(spec.crf), f"{spec.codec[3:]}-params": joined}
