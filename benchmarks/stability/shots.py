@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 
 from torch_hdrpatches.color.formulas import eotf_bt1886
 from torch_hdrpatches.testing import MovieSpec, write_movie
-from torch_hdrpatches.testing.scene import noise
 
 Light = NDArray[np.float32]
 Shot = Callable[[int], Light]
 """Frame index -> float32 (HEIGHT, WIDTH, 3): linear light in cd/m2."""
 
 HEIGHT, WIDTH, FRAMES = 180, 320, 18
-CANVAS = CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960
-"""Size of a canvas. It is larger than a frame, so that a camera can pan, zoom and shake."""
-MIDDLE = 9
-"""The frame at which events happen."""
+CANVAS = CANVAS_HEIGHT, CANVAS_WIDTH = 540, 960  # larger than a frame, so that a camera can pan, zoom and shake
+MIDDLE = 9  # the frame at which events happen
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+
+
+def noise(rng: np.random.Generator, height: int, width: int, slope: float) -> Light:
+    """1/f^slope noise, mean 0, deviation 1. Not the painter's noise, so that the labelled windows stay as they are."""
+    fy, fx = np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None] * width
+    spectrum = np.fft.rfft2(rng.standard_normal((height, width))) / np.maximum(np.hypot(fy, fx), 1) ** slope
+    spectrum[0, 0] = 0
+    field = np.fft.irfft2(spectrum, (height, width))
+    return np.asarray(field / field.std(), np.float32)
 
 
 def abstract_canvas(rng: np.random.Generator) -> Light:
