@@ -8,7 +8,7 @@ step can be repeated after a crash, and a shard that has a sidecar is never writ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass
@@ -141,7 +141,10 @@ def export_part(
     with as_export_error(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
         ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
         ledger.advance()
-        with closing(engine(partial(work, stream, folder), _jobs_of(part, ledger))) as results:
+        # Whether jobs of later epochs are needed depends on jobs that are not done.
+        needed = takewhile(lambda job: job.epoch <= ledger.epoch, ledger.jobs())
+        mine = (job for job in needed if job.index % part.of == part.index)
+        with closing(engine(partial(work, stream, folder), mine)) as results:
             for job, record in results:
                 tally += tally_of_job(record)
                 ledger.done(job, record)
@@ -199,17 +202,8 @@ def _complete(committer: Committer) -> Tally:
     return tally
 
 
-def _jobs_of(part: Part, ledger: Ledger) -> Iterator[Job]:
-    for job in ledger.jobs():
-        if job.epoch > ledger.epoch:  # whether it is needed depends on jobs that are not done
-            return
-        if job.index % part.of == part.index:
-            yield job
-
-
 def _what_is_missing(ledger: Ledger, wanted: tuple[str, ...]) -> str:
-    stop = (ledger.epoch + 1) * ledger.per_epoch
-    missing = [job.index for job in takewhile(lambda job: job.index < stop, ledger.jobs())]
+    missing = [job.index for job in takewhile(lambda job: job.epoch == ledger.epoch, ledger.jobs())]
     alternative = "or `hdrpatches export` without --part and --finish does the rest alone"
     if ledger.epoch and len(missing) == ledger.per_epoch:
         short = ", ".join(f"{name} has {ledger.counts[name]} of {ledger.limit(name, 0)}" for name in wanted)

@@ -75,7 +75,7 @@ def manifest_of(location: Location) -> dict[str, Any]:
             f"{folder}: no manifest.json; not an export, or not finished: run it again to resume"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = "only it tells what was exported; export into another folder"
+        remedy = "only the manifest tells what was exported, so export the recipe into another folder"
         raise ShardError(f"{folder}: manifest.json cannot be read ({error!r}); {remedy}") from None
     return manifest
 

@@ -48,25 +48,23 @@ class HashingFile:
 
     def read(self, size: int = -1) -> bytes:
         """As of any file."""
-        data = self._file.read(size)
-        self._hash(data)
-        return data
+        return self._hashed(self._file.read(size))
 
     def write(self, data: bytes) -> int:
         """As of any file, but ignored once the file is closed."""
         if not self._file.closed:  # tarfile flushes once more when it is collected, after an error too
-            self._file.write(data)
-            self._hash(data)
+            self._file.write(self._hashed(data))
         return len(data)
 
     def sums(self) -> dict[str, Any]:
         """``bytes``, ``sha256`` and ``md5`` of what has passed."""
         return {"bytes": self._size, **{name: digest.hexdigest() for name, digest in self._digests.items()}}
 
-    def _hash(self, data: bytes) -> None:
+    def _hashed(self, data: bytes) -> bytes:
         for digest in self._digests.values():
             digest.update(data)
         self._size += len(data)
+        return data
 
 
 class ShardWriter:
