@@ -51,7 +51,7 @@ class Recipe(Section):
     def _names_exist(self) -> Self:
         formats, size = self.all_formats, self.sampling.frame_size
         for category, spec in self.categories.items():
-            _check_names(f"categories.{category}.formats", "format", spec.formats, formats)
+            _check_names(f"categories.{category}.formats: unknown format", spec.formats, formats)
             for name in spec.formats:
                 gt = formats[name].gt
                 if size != "native" and (min(gt) > min(size) or max(gt) > max(size)):  # either way up
@@ -60,7 +60,7 @@ class Recipe(Section):
                         f"sampling.frame_size {size[1]}x{size[0]}; make the format smaller or the frame larger"
                     )
         for index, movie in enumerate(self.movies):
-            _check_names(f"movies.{index}.categories", "category", movie.categories, self.categories)
+            _check_names(f"movies.{index}.categories: unknown category", movie.categories, self.categories)
         return self
 
     @property
@@ -197,10 +197,10 @@ def _matches(index: int, movie: Movie) -> list[str]:
     return matches
 
 
-def _check_names(field: str, kind: str, names: Iterable[str], known: Collection[str]) -> None:
+def _check_names(message: str, names: Iterable[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"{field}: unknown {kind} {name!r}, expected one of: {', '.join(sorted(known))}")
+            raise ValueError(f"{message} {name!r}, expected one of: {', '.join(sorted(known))}")
 
 
 def _messages(error: ValidationError) -> Iterator[str]:
