@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -28,6 +29,8 @@ def test_ctrl_c_ends_an_export_within_ten_seconds_and_says_how_to_resume(three, 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell that starts tests in the background ignores SIGINT, and children inherit that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     while not list(out.glob(".work/job-*.json")) and not list(out.glob("*/*.tar")):
         assert exporting.poll() is None, exporting.communicate()
