@@ -5,17 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.helpers.reference import SITING
 from torch_hdrpatches.frames import Box, ColorTags, Planes
 from torch_hdrpatches.transforms.resize import resample, working_size
-
-SITINGS = {  # position (across, down) of the first chroma sample in luma pixels
-    "left": (0.0, 0.5),
-    "center": (0.5, 0.5),
-    "topleft": (0.0, 0.0),
-    "top": (0.5, 0.0),
-    "bottomleft": (0.0, 1.0),
-    "bottom": (0.5, 1.0),
-}
 
 
 def tags(siting: str = "left", range_: str = "tv", matrix: str = "bt2020nc") -> ColorTags:
@@ -55,7 +47,7 @@ def axis_matrix(decoded: int, working: int, sub: int, siting: float) -> np.ndarr
 
 def reference(frame: Planes, working: tuple[int, int], siting: str, full_range: bool = False) -> list[np.ndarray]:
     """float64 Y, Cb and Cr of the whole scaled frame in 16-bit codes, neither rounded nor clamped."""
-    px, py = SITINGS[siting]
+    px, py = SITING[siting]
     planes = []
     for plane, sub_y, sub_x in (
         (frame.y, 1, 1),
@@ -92,7 +84,7 @@ def assert_near(planes: Planes, expected: list[np.ndarray]) -> None:
         ((40, 40), (40, 40)),
     ],
 )
-@pytest.mark.parametrize("siting", SITINGS)
+@pytest.mark.parametrize("siting", SITING)
 def test_scaling_equals_float64_arithmetic(decoded, working, siting):
     frame = noise(*decoded)
     planes = resample(frame, Box(0, 0, *working), working, tags(siting))
@@ -114,7 +106,7 @@ def test_every_depth_subsampling_and_range_is_scaled(sub, bits, range_):
 def test_a_box_equals_the_same_box_of_the_whole_frame(data):
     decoded = data.draw(st.tuples(st.integers(8, 90), st.integers(8, 90)))
     working = tuple(data.draw(st.integers(4, side)) for side in decoded)
-    siting, sub = data.draw(st.sampled_from(list(SITINGS))), data.draw(st.sampled_from([(2, 2), (1, 2), (1, 1)]))
+    siting, sub = data.draw(st.sampled_from(list(SITING))), data.draw(st.sampled_from([(2, 2), (1, 2), (1, 1)]))
     frame = noise(*decoded, sub, data.draw(st.sampled_from([8, 10])))
     top, left = (data.draw(st.integers(0, side - 1)) for side in working)
     height, width = data.draw(st.integers(1, working[0] - top)), data.draw(st.integers(1, working[1] - left))
@@ -155,9 +147,9 @@ def test_rgb_planes_are_all_scaled_by_the_full_range():
     assert (planes.y[0, 0], planes.cb[0, 0], planes.cr[0, 0]) == (0, 65535, round(512 * 65535 / 1023))
 
 
-@pytest.mark.parametrize("siting", SITINGS)
+@pytest.mark.parametrize("siting", SITING)
 def test_a_chroma_ramp_keeps_its_position_for_every_siting(siting):
-    px, py = SITINGS[siting]
+    px, py = SITING[siting]
     across, down = 2 * np.arange(128) + px, 2 * np.arange(64) + py
     ramp = [np.add.outer(np.zeros(64), 3 * across), np.add.outer(5 * down, np.zeros(128))]
     cb, cr = ((100 + plane * 4).astype(np.uint16) for plane in ramp)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from ..errors import MovieError
 from ..probe.facts_cache import known_facts
-from ..probe.movie_facts import open_movie
 from ..recipe.recipe import Recipe
 from ..sampling.cutter import Cutter
 from ..sampling.sample import with_defaults
@@ -34,7 +33,7 @@ def open_view(recipe: Recipe, name: str) -> Iterator[MovieView]:
     """Open a movie of a resolved recipe. Raises MovieError if it cannot be used."""
     movie = next(movie for movie in recipe.movies if movie.name == name)
     facts = known_facts(movie.path, movie.assume)
-    with open_movie(movie.path, assume=movie.assume, facts=facts, threads=decoder_threads()) as opened:
+    with MovieReader(movie.path, facts, decoder_threads()) as opened:
         yield MovieView(opened, Cutter(recipe, facts, with_defaults({})))
 
 

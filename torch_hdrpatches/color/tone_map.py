@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..frames import ColorTags
 from . import formulas
 from .curves import CurveName, ToneSettings, UserCurve
-from .names import HDR_TRANSFERS
+from .names import is_hdr
 from .tables import tables_of
 
 
@@ -35,7 +35,7 @@ class ToneMap(nn.Module):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
-        if transfer not in HDR_TRANSFERS:
+        if not is_hdr(transfer):
             raise ValueError(f"transfer is {transfer!r}, expected 'pq' or 'hlg'")
         if not (dtype.is_floating_point or dtype == torch.uint8):
             raise ValueError(f"dtype is {dtype}, expected torch.uint8 or a floating-point type")

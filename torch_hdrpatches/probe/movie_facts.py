@@ -139,7 +139,7 @@ def _dolby_vision(path: str, decoder: Decoder, found: Metadata) -> str:
     context = decoder.stream.codec_context
     transfer = found.tags.get("transfer", "")
     generation = 10 if context.codec.canonical_name == "av1" else 8
-    if found.dolby_profile in (4, 5) or (context.codec_tag in DOLBY_TAGS and transfer not in ("pq", "hlg")):
+    if found.dolby_profile in (4, 5) or (context.codec_tag in DOLBY_TAGS and not is_hdr(transfer)):
         profile = "10.0" if generation == 10 else str(found.dolby_profile or 5)
         reason = f"Dolby Vision profile {profile} has no HDR10-compatible base layer (IPT-PQ-C2)"
         remedy = "convert it first (e.g. ffmpeg's libplacebo filter with apply_dolbyvision) or leave it out"

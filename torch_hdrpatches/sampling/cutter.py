@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..color.curves import ToneSettings, peak_nits
 from ..color.grader import Grader
-from ..color.names import HDR_TRANSFERS
+from ..color.names import is_hdr
 from ..errors import UnsupportedMovieError, WindowError
 from ..frames import Box, Plane, Window
 from ..recipe.recipe import Recipe
@@ -34,8 +34,8 @@ class Cutter:
         self.options = options
         self.geometry = Geometry.of(facts, recipe.sampling)
         tone, tags = recipe.tonemap, facts.tags
-        is_hdr = tags.transfer in HDR_TRANSFERS
-        if options["output"] != "sdr" and not is_hdr:
+        hdr = is_hdr(tags.transfer)
+        if options["output"] != "sdr" and not hdr:
             raise UnsupportedMovieError(
                 facts.path, f"is SDR ({tags.transfer}), and has no HDR signal", 'leave it out, or use output="sdr"'
             )
@@ -46,9 +46,9 @@ class Cutter:
         self.grey = Grader(tags, facts.bits, ToneSettings(), known_peak).grey
         self.grader = Grader(tags, 16 if self.geometry.is_scaled else facts.bits, settings, peak)
         self.tonemap: dict[str, str | float] = {
-            "curve": name_of(settings.curve) if is_hdr else "none",
-            "peak": float(peak) if is_hdr else 0.0,
-            "reference_white": tone.reference_white if is_hdr else 0.0,
+            "curve": name_of(settings.curve) if hdr else "none",
+            "peak": float(peak) if hdr else 0.0,
+            "reference_white": tone.reference_white if hdr else 0.0,
         }
         self.source: dict[str, str | float] = {
             "transfer": tags.transfer,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -72,12 +72,15 @@ class Plan:
 
     def __init__(self, recipe: ResolvedRecipe) -> None:
         self.recipe = recipe
-        self.runs = tuple(
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Movie by movie in recipe order, in time order within a movie. Made on first use: a film has hundreds."""
+        return tuple(
             Run(movie, first, min(first + SLOTS_PER_RUN, movie.slots))
-            for movie in recipe.movies
+            for movie in self.recipe.movies
             for first in range(0, movie.slots, SLOTS_PER_RUN)
         )
-        """Movie by movie in recipe order, in time order within a movie."""
 
     def __len__(self) -> int:
         return len(self.runs)
