@@ -65,7 +65,7 @@ def export(work: Work) -> Callable[[], Counts]:
 def _warm(recipe: Recipe) -> PatchStream:
     """A stream with its movie probed and its kernels compiled, which happens once per worker."""
     stream = PatchStream(recipe)
-    for sample in next(stream.run(0, stream.plan.runs[0])).samples:
+    for sample in next(stream.run(0, stream.plan.run(0))).samples:
         members_of(sample, recipe.shards.codec)
     return stream
 

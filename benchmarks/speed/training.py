@@ -53,7 +53,7 @@ def degradations(asked: argparse.Namespace) -> Iterator[str]:
     """CPU time of each degradation on one sample of 7x540x540, and of decoding a timestamp for comparison."""
     film = FILMS[asked.film]
     stream = PatchStream(recipe([str(made(film))], film.slots), gt="sequence")
-    large = [sample["gt"] for out in stream.run(0, stream.plan.runs[0]) for sample in out.samples]
+    large = [sample["gt"] for out in stream.run(0, stream.plan.run(0)) for sample in out.samples]
     small = [BI()(clip, 3, rng_at()).contiguous() for clip in large]
     seconds = interleaved({"": lambda: deque(outcomes(stream, ()), 0)}, 1, time.process_time)[""][0] / film.slots
     yield f"decoding one timestamp of three samples, {film.name}: {1000 * seconds:.0f} ms; a third per sample"

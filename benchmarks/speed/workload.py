@@ -127,7 +127,7 @@ def recipe(movies: list[str], slots: int, categories: int = 3, gt: tuple[int, in
 
 def outcomes(stream: PatchStream, categories: Collection[str] | None = None) -> Iterator[Outcome]:
     """Of all slots of the first epoch; without categories, windows are read and no samples are cut."""
-    return chain.from_iterable(stream.run(0, run, categories) for run in stream.plan.runs)
+    return chain.from_iterable(stream.run(0, run, categories) for run in stream.plan)
 
 
 def workload(movie: Path, slots: int, categories: int = 3) -> Work:
@@ -137,7 +137,7 @@ def workload(movie: Path, slots: int, categories: int = 3) -> Work:
     packets = sorted(packets_of(movie))  # by pts
     keys = [number for number, packet in enumerate(packets) if packet.key]
     stops = []
-    for run in stream.plan.runs:
+    for run in stream.plan:
         for slot, outcome in zip(run.slots, stream.run(0, run), strict=True):
             if outcome.failure:
                 raise outcome.failure

@@ -100,7 +100,7 @@ def test_with_aligned_windows_a_report_shows_only_windows_that_the_stream_refuse
         f'[[movies]]\npath = "{movie}"\ncategories = ["all"]\n'
     )
     stream = PatchStream(recipe)
-    rejects = [reject for run in stream.plan.runs for outcome in stream.run(0, run) for reject in outcome.rejects]
+    rejects = [reject for run in stream.plan for outcome in stream.run(0, run) for reject in outcome.rejects]
     assert {reason for _, reason in rejects} == {"cut", "same_gop"}
     if source == "export":
         export(recipe, tmp_path / "out")

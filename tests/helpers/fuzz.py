@@ -63,7 +63,7 @@ def try_one(path: Path) -> str:
             "movies": [{"path": str(path), "categories": ["all"], "name": "clip", "assume": ASSUME}],
         }
     )
-    outcomes = [outcome for run in stream.plan.runs for outcome in stream.run(0, run)]
+    outcomes = [outcome for run in stream.plan for outcome in stream.run(0, run)]
     assert len(outcomes) == 5, f"{len(outcomes)} of 5 slots came back"
     for outcome in outcomes:
         assert outcome.samples or outcome.rejects or outcome.refused or outcome.failure, "nothing, and no reason"

@@ -80,8 +80,8 @@ def of_stream(recipe: Any, **options: Any) -> Iterator[str]:
     """A line per outcome of epochs 0 and 1."""
     stream = HDRPatchDataset(recipe, **options).stream
     for epoch in (0, 1):
-        for run in stream.plan.runs:
-            for outcome in stream.run(epoch, run):
+        for position in range(len(stream.plan)):
+            for outcome in stream.run(epoch, stream.plan.run_at(epoch, position)):
                 parts = [digest(sample[key]) for sample in outcome.samples for key in sorted(sample)]
                 rejects = [reason if isinstance(reason, str) else reason[-1] for reason in outcome.rejects]
                 told = (outcome.movie, epoch, outcome.slot, rejects, outcome.refused, outcome.windows)

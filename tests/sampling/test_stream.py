@@ -22,7 +22,7 @@ from torch_hdrpatches.video import MovieReader
 
 
 def outcomes(stream: PatchStream, epoch: int = 0) -> list:
-    return [outcome for run in stream.plan.runs for outcome in stream.run(epoch, run)]
+    return [outcome for run in stream.plan for outcome in stream.run(epoch, run)]
 
 
 def samples(stream: PatchStream, epoch: int = 0) -> list:
@@ -174,14 +174,14 @@ def test_a_movie_that_vanishes_while_it_is_read_costs_what_is_left_of_it(recipe,
     shutil.copy(recipe["movies"][0]["path"], path)
     recipe["movies"][0] |= {"path": str(path), "name": "gone", "timestamps": 24}
     stream = PatchStream(recipe)
-    first, *others = [run for run in stream.plan.runs if run.name == "gone"]
+    first, *others = [run for run in stream.plan if run.name == "gone"]
     assert all(outcome.samples for outcome in stream.run(0, first) if not outcome.rejects)
     path.unlink()
     for run in others:
         for outcome in stream.run(0, run):
             assert isinstance(outcome.failure, MovieOpenError)
             assert "gone.mkv: cannot be opened (No such file" in str(outcome.failure)
-    left = [outcome for run in stream.plan.runs if run.name != "gone" for outcome in stream.run(0, run)]
+    left = [outcome for run in stream.plan if run.name != "gone" for outcome in stream.run(0, run)]
     assert left
     assert not any(outcome.failure for outcome in left)
 

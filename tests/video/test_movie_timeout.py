@@ -61,7 +61,7 @@ def test_a_decoder_that_does_not_return_costs_that_movie_only(recipe, movies, mo
     monkeypatch.setattr(reader, "frames", hanging)
     monkeypatch.setattr(movie, "WINDOW_TIMEOUT_SECONDS", 0.5)
     stream = PatchStream(recipe)
-    outcomes = [outcome for run in stream.plan.runs for outcome in stream.run(0, run)]
+    outcomes = [outcome for run in stream.plan for outcome in stream.run(0, run)]
     release.set()
     assert all(
         isinstance(o.failure, DamagedMovieError) and "0.5 s" in str(o.failure) for o in outcomes if o.movie == "pq"

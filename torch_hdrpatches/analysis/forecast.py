@@ -15,7 +15,7 @@ from typing import Any
 from ..recipe.recipe import ResolvedRecipe
 from ..recipe.settings import ResolvedMovie
 from ..sampling.geometry import Geometry
-from ..sampling.plan import SLOTS_PER_RUN, Slot
+from ..sampling.plan import SLOTS_PER_RUN, drawn
 from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
 from ..sampling.tally import Tally
@@ -29,8 +29,6 @@ SLOTS_MEASURED = 3
 """Slots measured per run; the run's other slots are assumed to take as long as the second and third."""
 FEW_RUNS = 8
 """Up to this number of runs, all slots of each run are measured."""
-FEW_SLOTS = 20_000
-"""Up to this number of slots, the categories of each slot are drawn as an export draws them; beyond, estimated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +177,10 @@ def _planned(
 ) -> dict[tuple[str, str], float]:
     """(category, format) to the samples of an epoch, if nothing is refused."""
     planned = defaultdict[tuple[str, str], float](float)
-    are_drawn = sum(movie.slots for movie in movies) <= FEW_SLOTS
     for movie in movies:
-        counts: Mapping[str, float] = {name: share * movie.slots for name, share in movie.categories.items()}
-        if are_drawn and any(share < 1 for share in movie.categories.values()):
-            slots = (Slot(movie, index) for index in range(movie.slots))
-            counts = Counter(name for slot in slots for name in slot.categories(recipe.seed, 0))
         area = Geometry.of(facts[movie.name], recipe.sampling).active
-        for category, count in counts.items():
+        for category in movie.categories:
+            count = int(drawn(movie, category, recipe.seed, 0).sum())
             weights = recipe.fitting_formats(category, area)
             for name, weight in weights.items():
                 share = weight / sum(weights.values()) * recipe.sampling.crops_per_category

@@ -57,7 +57,7 @@ class HDRPatchDataset(EpochDataset):
         return f"movie {run.name} ({run.movie.path}), slots {run.first} to {run.stop - 1}, epoch {epoch}"
 
     def planned(self, epoch: int, positions: range) -> int:
-        return self.stream.plan.samples(epoch, positions)
+        return int(self.stream.plan.planned(epoch)[positions.start : positions.stop : positions.step].sum())
 
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
         categories = self.stream.recipe.categories

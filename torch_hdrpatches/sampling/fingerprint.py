@@ -12,11 +12,16 @@ from ..recipe.recipe import Recipe
 from ..storage.remote import is_url, open_file, version_of
 from .sample import SampleOptions, name_of
 
+CATEGORY_DRAWS = 2
+"""Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
+
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
     """All settings, options and movie files that samples depend on, without the files' paths."""
     fields: dict[str, Any] = {name: name_of(value) for name, value in options.items()}
     dump = recipe.model_dump(mode="json")
+    if any(share < 1 for movie in recipe.movies for share in movie.categories.values()):
+        fields["category_draws_version"] = CATEGORY_DRAWS
     # The stream's order follows that of movies and of their categories.
     fields["movies"] = [[movie["name"], list(movie["categories"])] for movie in dump["movies"]]
     for movie in dump.pop("movies"):

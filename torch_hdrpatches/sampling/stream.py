@@ -48,7 +48,7 @@ class PatchStream:
 
         Args:
             epoch: jitter and crops differ by epoch.
-            run: from ``plan.runs``.
+            run: one of ``plan``.
             categories: the categories to sample; None: all. If empty, windows are checked and no sample is made.
         """
         due = run.first
