@@ -13,7 +13,8 @@ HDRPatchesError
 ├── ShardError (ValueError)             a damaged or foreign shard, or folder of shards
 ├── ExportError (RuntimeError)          an export cannot continue, or not with this recipe
 ├── StorageError (RuntimeError)         a folder or file behind a URL cannot be reached
-├── StateError (ValueError)             a state_dict of another recipe, world size or version
+├── StateError (ValueError)             a state_dict of another recipe, batch size or version
+├── RanksError (RuntimeError)           ranks would get the same data twice, or not all of it
 └── MissingExtraError (ImportError)     an optional dependency is not installed
 """
 
@@ -87,7 +88,11 @@ class StorageError(HDRPatchesError, RuntimeError):
 
 
 class StateError(HDRPatchesError, ValueError):
-    """A state_dict belongs to another recipe, world size or version."""
+    """A state_dict belongs to another recipe, batch size or version."""
+
+
+class RanksError(HDRPatchesError, RuntimeError):
+    """The ranks of a distributed training would get the same data twice, or not all of it; says what would help."""
 
 
 class MissingExtraError(HDRPatchesError, ImportError):

@@ -14,7 +14,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from tests.helpers.samples import signatures
 from torch_hdrpatches import HDRPatchDataset
-from torch_hdrpatches.errors import NoSamplesError
+from torch_hdrpatches.errors import NoSamplesError, RanksError
 
 
 def set_of(
@@ -52,23 +52,70 @@ def test_ranks_share_the_set_without_overlap(small, world_size):
     assert sum(shares, Counter()) == set_of(small)
 
 
-def test_ranks_are_found_in_the_environment(recipe, monkeypatch):
+def test_ranks_are_found_when_an_iteration_begins(small, monkeypatch):
+    dataset = HDRPatchDataset(small)
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    dataset = HDRPatchDataset(recipe)
-    assert (dataset.rank, dataset.world_size) == (1, 2)
-    with pytest.raises(ValueError, match="expected 0 to 1"):
-        HDRPatchDataset(recipe, rank=2)
+    assert Counter(signatures(dataset)) == set_of(small, rank=1, world_size=2)
+    with pytest.raises(ValueError, match="rank is 2, expected 0 to 1"):
+        iter(HDRPatchDataset(small, rank=2))
+    with pytest.raises(ValueError, match="rank is 2, expected 0 to 1"):
+        HDRPatchDataset(small, rank=2, world_size=2)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_world_that_has_changed_is_an_error_and_never_the_same_data_twice(small, monkeypatch, workers):
+    loader = DataLoader(HDRPatchDataset(small), batch_size=None, num_workers=workers)
+    next(iter(loader))
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RanksError, match="began as rank 0 of 1, and now this is rank 1 of 2"):
+        next(iter(loader))
+
+
+def test_a_number_of_ranks_without_a_rank_is_an_error(small, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RanksError, match="WORLD_SIZE is 2, but there is neither RANK nor a process group"):
+        iter(HDRPatchDataset(small))
+
+
+@pytest.mark.parametrize(("workers", "persistent", "start"), [(0, False, None), (2, False, "fork"), (2, True, "fork")])
+def test_every_iteration_that_begins_gives_the_next_epoch(small, workers, persistent, start):
+    loader = DataLoader(
+        HDRPatchDataset(small),
+        batch_size=None,
+        num_workers=workers,
+        persistent_workers=persistent,
+        multiprocessing_context=start,
+    )
+    seen = [{sample["epoch"] for sample in loader}]
+    next(iter(loader))  # broken off
+    seen.append({sample["epoch"] for sample in loader})
+    assert seen == [{0}, {2}]
+
+
+@pytest.mark.parametrize("start", ["spawn", "forkserver"])
+def test_spawned_workers_count_epochs_together(small, start):
+    loader = DataLoader(HDRPatchDataset(small), batch_size=None, num_workers=2, multiprocessing_context=start)
+    assert [{sample["epoch"] for sample in loader} for _ in range(2)] == [{0}, {1}]
+
+
+def test_two_iterations_at_a_time_give_two_epochs(small):
+    loader = DataLoader(HDRPatchDataset(small), batch_size=None, num_workers=2)
+    pairs = list(zip(loader, loader, strict=False))
+    epochs = [{pair[side]["epoch"] for pair in pairs} for side in range(2)]
+    assert sorted(map(tuple, epochs)) == [(0,), (1,)]
 
 
 def test_set_epoch_reaches_workers_that_are_already_running(small):
     dataset = HDRPatchDataset(small)
     loader = DataLoader(dataset, batch_size=None, num_workers=2, persistent_workers=True)
     first = set(signatures(loader))
+    dataset.set_epoch(0)
     assert set(signatures(loader)) == first
-    dataset.set_epoch(1)
+    dataset.set_epoch(7)
     second = set(signatures(loader))
-    assert second == set(set_of(small, epoch=1))
+    assert second == set(set_of(small, epoch=7))
     assert not first & second
 
 
@@ -77,7 +124,7 @@ def test_workers_can_be_forked_after_the_dataset_was_iterated(small):
     stopped_midway = iter(dataset)
     next(stopped_midway)
     loader = DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=120)
-    assert Counter(signatures(loader)) == set_of(small)
+    assert Counter(signatures(loader)) == set_of(small, epoch=1)
 
 
 def test_a_forked_process_can_collect_an_iterator_of_its_parent(small):
@@ -128,7 +175,9 @@ def test_persistent_workers_tell_an_empty_epoch_from_one_with_samples(small):
     dataset.set_epoch(1)
     first = signatures(loader)
     assert first
+    dataset.set_epoch(1)
     next(iter(loader))  # stopped early: one worker may end this epoch, and the other not
+    dataset.set_epoch(1)
     assert Counter(signatures(loader)) == Counter(first)
     dataset.set_epoch(2)
     with pytest.raises(NoSamplesError, match="by_callable"):

@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,12 @@ from hypothesis import strategies as st
 from tests.helpers.samples import Refuses, batch_signatures, signatures
 from torch_hdrpatches import HDRPatchDataset, PatchLoader
 from torch_hdrpatches.errors import NoSamplesError, StateError, WorkerDiedError
-from torch_hdrpatches.loading.batching import EXTRA_EPOCH_OFFSET, Batching, EpochBatches
-from torch_hdrpatches.loading.cursor import Cursor
+from torch_hdrpatches.loading.batching import EXTRA_EPOCH_OFFSET, Batching, EpochBatches, Layout, Part
 from torch_hdrpatches.loading.epochs import EpochDataset
 from torch_hdrpatches.loading.fetcher import Fetcher
-from torch_hdrpatches.rng import rng_at, uniform_at
+from torch_hdrpatches.loading.ranks import Ranks
+from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sampling import Outcome
-from torch_hdrpatches.sampling.cutter import weighted_choice
 from torch_hdrpatches.sampling.sweep import Reject
 
 
@@ -34,8 +33,9 @@ class Numbers(EpochDataset):
     """A dataset of tiny samples with rejects, so that order and resume can be tried thousands of times."""
 
     def __init__(self, items: int, rejects: float = 0.0) -> None:
-        super().__init__(0, 0, 1, items, max_empty_slots=1000)
+        super().__init__(0, None, None, items, max_empty_slots=1000)
         self.rejects = rejects
+        self.formats = "ab"
 
     def fingerprint(self) -> dict[str, Any]:
         return {"items": self.items, "rejects": self.rejects}
@@ -45,7 +45,7 @@ class Numbers(EpochDataset):
         extra, number = divmod(epoch, EXTRA_EPOCH_OFFSET)
         for slot in range(6):
             key = f"{number}-{extra}-{position}-{slot}"
-            sample = {"key": key, "format": "ab"[rng.random() < 0.3], "category": "c"}
+            sample = {"key": key, "format": self.formats[rng.random() < 0.3], "category": "c"}
             if rng.random() >= self.rejects:
                 yield Outcome("numbers", epoch, slot, samples=(sample,), windows=1)
             else:
@@ -54,8 +54,8 @@ class Numbers(EpochDataset):
     def describe(self, epoch: int, position: int) -> str:
         return f"item {position}"
 
-    def planned(self, epoch: int, positions: range) -> int:
-        return 6 * len(positions)
+    def planned(self, epoch: int) -> Any:
+        return np.full(self.items, 6)
 
     def buckets(self, by_category: bool) -> dict[tuple[str, ...], None]:
         return dict.fromkeys([("a", "c"), ("b", "c")] if by_category else [("a",), ("b",)])
@@ -152,41 +152,97 @@ def test_a_resumed_loader_gives_exactly_the_rest(data):
     rest, following = keys(batches), keys(loader)
     resumed = loader_of(dataset, **options)
     resumed.load_state_dict(state)
-    assert keys(resumed) == rest
-    assert keys(resumed) == following, "the epoch after a resumed one is whole"
+    assert keys(resumed) == (rest or following), "after the last batch comes the next epoch"
+    assert keys(resumed) == following or not rest, "the epoch after a resumed one is whole"
     assert len(first) + len(rest) == len(loader)
 
 
-def test_the_state_is_small_with_many_samples_waiting(small):
-    small["categories"] = {
-        f"category_{name}": {"formats": {f"format_{n}": 1.0 + 4 * n for n in range(5)}} for name in range(4)
-    }
-    small["formats"] = {f"format_{n}": {"gt": [3 + 3 * n, 3]} for n in range(5)}
-    small["sampling"]["timestamps_per_movie"] = 800
-    for movie in small["movies"]:
-        movie["categories"] = dict.fromkeys(small["categories"], 0.5)
-    loader = PatchLoader(Planned(small), 64, collate_fn=list, by_category=True)
-    sizes, waiting = [], []
-    for _ in loader:
-        state = loader.state_dict()
-        sizes.append(len(json.dumps(state)))
-        waiting.append(sum(Cursor.from_json(state).waiting.values()))
-    assert max(waiting) > 600
-    assert max(sizes) < 4096
+def consumed(loader: PatchLoader, batches: int) -> list[list[str]]:
+    """The keys of this many batches of a new iteration, which is then broken off."""
+    return keys(islice(loader, batches))
 
 
-class Planned(HDRPatchDataset):
-    """The samples that a recipe plans, without frames."""
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_state_of_one_rank_resumes_all_ranks(data):
+    world_size = data.draw(st.integers(1, 4))
+    dataset = Numbers(data.draw(st.integers(world_size, 300)), data.draw(st.sampled_from([0.0, 0.3])))
+    options = {"batch_size": data.draw(st.integers(1, 4)), "world_size": world_size}
+    options["drop_last"] = data.draw(st.booleans())
+    ranks = [loader_of(dataset, rank=rank, **options) for rank in range(world_size)]
+    assume(len(ranks[0]) > 0)
+    whole = [keys(loader) for loader in ranks]
+    taken = data.draw(st.integers(0, len(ranks[0]) - 1))
+    first = loader_of(dataset, rank=0, **options)
+    assert consumed(first, taken) == whole[0][:taken]
+    state = json.loads(json.dumps(first.state_dict()))
+    for rank in range(world_size):
+        loader = loader_of(dataset, rank=rank, **options)
+        loader.load_state_dict(state)
+        assert keys(loader) == whole[rank][taken:]
 
-    def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
-        recipe = self.stream.recipe
-        for slot in self.stream.plan.run_at(epoch, position).slots:
-            samples = []
-            for category in slot.categories(recipe.seed, epoch):
-                u = uniform_at("format", slot.movie.name, epoch, slot.index, category)
-                name = weighted_choice(recipe.categories[category].formats, u)
-                samples.append({"key": f"{slot.movie.name}-{slot.index}", "format": name, "category": category})
-            yield Outcome(slot.movie.name, epoch, slot.index, tuple(samples), windows=1)
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_with_another_number_of_ranks_nothing_is_lost_or_given_twice(data):
+    dataset = Numbers(data.draw(st.integers(4, 300)), data.draw(st.sampled_from([0.0, 0.3])))
+    options = {"batch_size": data.draw(st.integers(1, 4)), "shuffle_runs": 2}
+    seen: list[str] = []
+    state: Any = None
+    for world_size in data.draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)):
+        states, left = [], 10**6
+        for rank in range(world_size):
+            loader = loader_of(dataset, rank=rank, world_size=world_size, **options)
+            if state:
+                loader.load_state_dict(state)
+            if left == 10**6:
+                left = data.draw(st.integers(1, max(1, len(loader) // 2)))
+            seen += own(consumed(loader, left))
+            states.append(loader.state_dict())
+        assert all(later == states[0] for later in states), "the state is the same on all ranks"
+        state = states[0]
+        if state["epoch"] == 1:
+            break
+    else:
+        loader = loader_of(dataset, **options)
+        loader.load_state_dict(state)
+        seen += own(keys(loader))
+    assert sorted(seen) == sorted(sample["key"] for sample in samples_of(dataset))
+
+
+def test_another_number_of_ranks_is_said(caplog):
+    loader = loader_of(Numbers(40), rank=0, world_size=2)
+    consumed(loader, 3)
+    resumed = loader_of(Numbers(40))
+    resumed.load_state_dict(loader.state_dict())
+    keys(resumed)
+    assert "saved by 2 ranks, and now there are 1: they share out the next 56 batches" in caplog.text
+
+
+def test_a_long_epoch_gives_every_sample_once_in_full_batches():
+    dataset = Numbers(1000, rejects=0.1)
+    dataset.buckets = lambda by_category: {("a",): None}  # type: ignore[method-assign]
+    dataset.formats = "aa"
+    batches = list(loader_of(dataset, 4))
+    assert sum(len(batch) < 4 for batch in batches) <= 1
+    assert sorted(own(keys(batches))) == sorted(sample["key"] for sample in samples_of(dataset))
+    extra = sum(len(batch) for batch in batches) - len(own(keys(batches)))
+    assert extra < 0.15 * 6000
+
+
+def test_the_state_is_small_and_resuming_makes_few_items_again():
+    dataset = Numbers(30_000)
+    first = loader_of(dataset)
+    consumed(first, 30_000)
+    state = first.state_dict()
+    assert len(json.dumps(state)) < 500
+    resumed = loader_of(dataset)
+    resumed.load_state_dict(state)
+    made: list[int] = []
+    outcomes = dataset.outcomes
+    dataset.outcomes = lambda epoch, position: made.append(position) or outcomes(epoch, position)  # type: ignore[method-assign, func-returns-value]
+    next(iter(resumed))
+    assert len(made) < 200
 
 
 def test_a_state_of_another_stream_is_refused_by_name(small):
@@ -197,14 +253,14 @@ def test_a_state_of_another_stream_is_refused_by_name(small):
         PatchLoader(HDRPatchDataset(small | {"tonemap": {"curve": "hable"}}), 4).load_state_dict(state)
     with pytest.raises(StateError, match="output"):
         PatchLoader(HDRPatchDataset(small, output="hdr"), 4).load_state_dict(state)
-    with pytest.raises(StateError, match=r"version 99, expected 2$"):
+    with pytest.raises(StateError, match=r"version 99, expected 3$"):
         PatchLoader(HDRPatchDataset(small), 4).load_state_dict({"version": 99})
-    with pytest.raises(StateError, match="version 1, expected 2; it was saved by an earlier version of this package"):
-        PatchLoader(HDRPatchDataset(small), 4).load_state_dict(state | {"version": 1})
-    with pytest.raises(StateError, match="rank, world_size; every rank saves"):
-        PatchLoader(HDRPatchDataset(small), 4, rank=1, world_size=2).load_state_dict(state)
+    with pytest.raises(StateError, match="version 2, expected 3; it was saved by an earlier version of this package"):
+        PatchLoader(HDRPatchDataset(small), 4).load_state_dict(state | {"version": 2})
     with pytest.raises(StateError, match="not the state of a PatchLoader"):
-        PatchLoader(HDRPatchDataset(small), 4).load_state_dict(state | {"waiting": "x"})
+        PatchLoader(HDRPatchDataset(small), 4).load_state_dict(state | {"given": "x"})
+    with pytest.raises(StateError, match="not the state of a PatchLoader"):
+        PatchLoader(HDRPatchDataset(small), 4).load_state_dict(state | {"given": 3})
 
 
 def test_iterating_again_gives_the_next_epoch():
@@ -216,10 +272,79 @@ def test_iterating_again_gives_the_next_epoch():
     assert keys(loader) == first
 
 
-def test_stopping_early_and_iterating_again_restarts_the_epoch():
+def first_epoch(batch: Any) -> int:
+    return int(batch[0]["key"].split("-")[0])
+
+
+LOOPS = {
+    "for": lambda loader: list(loader),
+    "next": lambda loader: [next(batches) for batches in [iter(loader)] for _ in range(len(loader))],
+    "islice": lambda loader: list(islice(loader, len(loader))),
+    "islice, broken off": lambda loader: list(islice(loader, 2)),
+    "zip": lambda loader: [batch for _, batch in zip(range(len(loader)), loader, strict=False)],
+    "for, broken off": lambda loader: (next(iter(loader)),),
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_every_iteration_that_begins_gives_the_next_epoch(loop):
     loader = loader_of(Numbers(9))
-    next(iter(loader))
-    assert keys(loader) == keys(loader_of(Numbers(9)))
+    assert [{first_epoch(batch) for batch in LOOPS[loop](loader)} for _ in range(3)] == [{0}, {1}, {2}]
+
+
+@pytest.mark.parametrize("loop", ["for", "next", "islice", "zip"])
+def test_the_state_after_the_last_batch_is_the_start_of_the_next_epoch(loop):
+    loader = loader_of(Numbers(9))
+    LOOPS[loop](loader)
+    state = loader.state_dict()
+    assert (state["epoch"], state["batches"]) == (1, 0)
+    resumed = loader_of(Numbers(9))
+    resumed.load_state_dict(state)
+    whole = loader_of(Numbers(9))
+    whole.set_epoch(1)
+    assert keys(resumed) == keys(whole)
+
+
+def test_set_epoch_of_the_epoch_of_a_state_keeps_the_position():
+    unbroken = loader_of(Numbers(9))
+    whole = [batch for _ in range(3) for batch in keys(unbroken)]
+    first = loader_of(Numbers(9))
+    keys(first)
+    consumed(first, 5)
+    resumed = loader_of(Numbers(9))
+    resumed.load_state_dict(first.state_dict())
+    rest = []
+    for epoch in range(first.state_dict()["epoch"], 3):
+        resumed.set_epoch(epoch)
+        rest += keys(resumed)
+    assert rest == whole[len(first) + 5 :]
+
+
+def test_set_epoch_starts_an_epoch_that_was_broken_off_again():
+    loader = loader_of(Numbers(9))
+    peeked = consumed(loader, 2)
+    loader.set_epoch(0)
+    assert keys(loader)[:2] == peeked
+
+
+def test_the_dataset_s_epoch_and_ranks_count_in_its_loader():
+    dataset = Numbers(9)
+    dataset.set_epoch(5)
+    loader = loader_of(dataset)
+    assert first_epoch(next(iter(loader))) == 5
+    dataset.set_epoch(3)
+    assert first_epoch(next(iter(loader))) == 3
+    assert first_epoch(next(iter(loader))) == 4
+    ranked = Numbers(9)
+    ranked.given_ranks = 1, 2
+    assert keys(loader_of(ranked)) == keys(loader_of(Numbers(9), rank=1, world_size=2))
+    with pytest.raises(ValueError, match="rank is 0 in the loader and 1 in its dataset"):
+        loader_of(ranked, rank=0)
+
+
+def test_shuffle_is_told_that_order_is_built_in():
+    with pytest.raises(ValueError, match="the order is built in"):
+        loader_of(Numbers(9), shuffle=True)
 
 
 def test_neighbouring_runs_are_mixed():
@@ -333,17 +458,24 @@ def only_frames(sample: Any, rng: np.random.Generator) -> Any:
 
 
 def test_waiting_samples_do_not_keep_the_memory_of_their_run(small):
-    batching = Batching(8, 0, 1, shuffle_runs=1, by_category=True, drop_last=False, steps=None)
+    batching = Batching(8, shuffle_runs=1, by_category=True, drop_last=False, steps=None)
     dataset = HDRPatchDataset(small)
-    batches = EpochBatches(dataset, Fetcher(dataset, 1, True), batching, Cursor(), 100)
+    batches = EpochBatches(dataset, Fetcher(dataset, 1, True), batching, Ranks(0, 1))
+    segment = Layout(dataset, batching).segment(0, 0, 1)
+    part = Part(segment, 0, batching, batches)
+    batches._request(batches._addresses(segment, 0))
+    for number in range(segment.batches):
+        part.batch(number)
     waited = 0
-    for _, cursor in batches:
-        done = cursor.group - (cursor.taken == 0)
-        for queued in chain(*batches._buckets.values()):
-            if queued.item < done:
-                waited += 1
-                for tensor in (queued.sample["gt"], queued.sample["lq"]):
-                    assert tensor.untyped_storage().nbytes() == tensor.numel()
+    fresh = Part(segment, 0, batching, batches)
+    for group in fresh._groups:
+        addresses = [segment.address(position) for position in group]
+        batches.request_first(addresses)
+        list(fresh._filled(addresses))
+        for sample in chain(*fresh._waiting.values()):
+            waited += 1
+            for tensor in (sample["gt"], sample["lq"]):
+                assert tensor.untyped_storage().nbytes() == tensor.numel()
     assert waited > 10
 
 

@@ -1,24 +1,75 @@
-"""The batches of one epoch: the samples of neighbouring items are mixed, and each format fills batches of its own."""
+"""Which samples make a batch: an epoch is divided into segments, and each segment into one part per rank.
+
+The batches of a part depend on the part alone, not on what came before it. So a place in an epoch is a few numbers that
+are the same on all ranks, and to go on there a rank makes again at most the batches of one segment.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, count, zip_longest
+from operator import itemgetter
+from typing import TypeAlias
 
-from ..errors import NoSamplesError, StateError
+import numpy as np
+
+from ..errors import NoSamplesError
 from ..rng import uniform_at
 from ..sampling.sample import Sample
+from ..sampling.sweep import Outcome
 from .cursor import Cursor
 from .epochs import EpochDataset, RejectStreak
-from .fetcher import Fetcher, detached
+from .fetcher import Address, Fetcher, detached
+from .ranks import Ranks
 
 EXTRA_EPOCH_OFFSET = 1 << 20
-"""A rank that runs short in epoch e continues with epoch e + this, then e + 2 * this: no other epoch repeats those."""
+"""A part that runs short in epoch e goes on with items of epoch e + this, e + 2 * this, ...; no epoch repeats them."""
+
+PASS_OFFSET = EXTRA_EPOCH_OFFSET << 20
+"""With more ``steps`` than an epoch has, all items come again as those of epoch e + this, e + 2 * this, ..."""
+
+BATCHES_PER_SEGMENT = 32
+"""Number of batches of each bucket that a part of a segment should have: enough for the batch that is filled up at its
+end not to matter, and few enough to be made again quickly."""
 
 MIN_EMPTY_ITEMS = 32
 """A dataset counts as empty after two epochs of items in a row without a sample, but not before this many items."""
+
+Bucket: TypeAlias = tuple[str, ...]
+"""What the samples of a batch have in common: the format, or format and category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive items of an epoch, dealt to ``parts`` ranks in turn; every part gives ``batches`` batches."""
+
+    epoch: int
+    start: int
+    stop: int
+    """Positions in the epoch; those of the second pass through all items begin at ``items``."""
+    items: int
+    """Number of items in the epoch."""
+    parts: int
+    batches: int
+    fills_up: bool
+    """Whether all batches are full, by extra samples for those that are left over at the end."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it ends where the epoch ends."""
+        return self.stop % self.items == 0
+
+    def groups(self, part: int, size: int) -> list[range]:
+        """The positions of a part, in groups of ``size``."""
+        positions = range(self.start + part, self.stop, self.parts)
+        return [positions[first : first + size] for first in range(0, len(positions), size)]
+
+    def address(self, position: int, round: int = 0) -> Address:
+        """Of the item at a position: its own, or that of an extra item which stands in for samples that are missing."""
+        passes, within = divmod(position, self.items)
+        return self.epoch + passes * PASS_OFFSET + round * EXTRA_EPOCH_OFFSET, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +77,6 @@ class Batching:
     """The options of ``PatchLoader`` on which the sequence of batches depends."""
 
     batch_size: int
-    rank: int
-    world_size: int
     shuffle_runs: int
     by_category: bool
     drop_last: bool
@@ -39,25 +88,8 @@ class Batching:
             if number is not None and number < 1:
                 raise ValueError(f"{name} is {number}, expected 1 or more")
 
-    def batches(self, dataset: EpochDataset, epoch: int) -> int:
-        """Batches per epoch, the same on every rank; raises ValueError if there are fewer items than ranks."""
-        items = dataset.items
-        if items < self.world_size:
-            raise ValueError(f"an epoch has {items} runs for {self.world_size} ranks; give the movies more timestamps")
-        if self.steps is not None:
-            return self.steps
-        counts, size = dataset.buckets(self.by_category), self.batch_size
-        known = [count for count in counts.values() if count is not None]
-        if self.world_size == 1 and len(known) == len(counts):
-            return sum(count // size if self.drop_last else -(-count // size) for count in known)
-        planned = [dataset.planned(epoch, range(rank, items, self.world_size)) for rank in range(self.world_size)]
-        if self.drop_last:
-            return min(planned) // size
-        # The largest possible number of batches: the last batch of each bucket may be partly filled.
-        return (max(planned) + len(counts) * (size - 1)) // size
-
-    def bucket(self, sample: Sample) -> tuple[str, ...]:
-        """What all samples of a batch have in common: the format, or format and category."""
+    def bucket(self, sample: Sample) -> Bucket:
+        """The bucket of a sample; raises ValueError if the sample does not tell."""
         try:
             return (sample["format"], sample["category"]) if self.by_category else (sample["format"],)
         except KeyError as missing:
@@ -66,116 +98,239 @@ class Batching:
             ) from None
 
 
-@dataclass(slots=True)
-class QueuedSample:
-    """A sample that waits for its batch, and its place among all samples of this rank."""
+class Layout:
+    """The segments of every epoch, and their numbers of batches, known before any sample is made."""
 
-    item: int
-    number: int
-    """Which sample of the item it is."""
-    sample: Sample
+    def __init__(self, dataset: EpochDataset, batching: Batching) -> None:
+        self._dataset = dataset
+        self._batching = batching
+        self._counts = dataset.buckets(batching.by_category)
+
+    def batches(self, epoch: int, world_size: int) -> int:
+        """Batches per epoch, the same on every rank; raises ValueError if there are fewer items than ranks."""
+        items = self._dataset.items
+        if items < world_size:
+            raise ValueError(f"an epoch has {items} runs for {world_size} ranks; give the movies more timestamps")
+        if self._batching.steps is not None:
+            return self._batching.steps
+        size = self._segment_size(epoch, world_size)
+        equal = max(0, items // size - 1)  # segments of the same size; the last one takes the rest
+        planned = self._dataset.planned(epoch)
+        parts = planned[: equal * size].reshape(equal, size // world_size, world_size).sum(1)
+        before_last = sum(map(self._full_batches, parts.max(1).tolist(), parts.min(1).tolist()))
+        return before_last + self.segment(epoch, equal * size, world_size).batches
+
+    def segment(self, epoch: int, start: int, parts: int) -> Segment:
+        """The segment that starts at a position. At the end of an epoch it may have fewer parts than asked for."""
+        items = self._dataset.items
+        first = start - start % items
+        rest = items - start % items
+        size = self._segment_size(epoch, parts)
+        stop = start + (rest if rest < 2 * size else size)
+        parts = min(parts, rest)
+        address_epoch = epoch + first // items * PASS_OFFSET
+        planned = self._dataset.planned(address_epoch)[start - first : stop - first]
+        per_part = [int(planned[part::parts].sum()) for part in range(parts)]
+        most, least = max(per_part), min(per_part)
+        ends = stop - first == items and self._batching.steps is None
+        batches = self._last_batches(most, least, parts, stop - start) if ends else self._full_batches(most, least)
+        return Segment(epoch, start, stop, items, parts, batches, fills_up=len(self._counts) == 1 and not ends)
+
+    def _segment_size(self, epoch: int, parts: int) -> int:
+        """Number of items of a segment: groups of ``shuffle_runs`` items for every part."""
+        batching = self._batching
+        samples = BATCHES_PER_SEGMENT * len(self._counts) * batching.batch_size
+        per_item = max(float(self._dataset.planned(epoch).mean()), 1e-3)
+        groups = int(np.ceil(samples / per_item / batching.shuffle_runs))
+        return groups * batching.shuffle_runs * parts
+
+    def _full_batches(self, most: int, least: int) -> int:
+        """Batches of a part of a segment before the last, if the parts have ``least`` to ``most`` samples."""
+        drops = self._batching.drop_last and len(self._counts) > 1
+        return max(1, self._whole(least) if drops else self._with_rest(most))
+
+    def _last_batches(self, most: int, least: int, parts: int, items: int) -> int:
+        size, drop_last = self._batching.batch_size, self._batching.drop_last
+        known = [samples for samples in self._counts.values() if samples is not None]
+        if parts == 1 and items == self._dataset.items and len(known) == len(self._counts):
+            return sum(samples // size if drop_last else -(-samples // size) for samples in known)
+        return self._whole(least) if drop_last else self._with_rest(most)
+
+    def _whole(self, samples: int) -> int:
+        return samples // self._batching.batch_size
+
+    def _with_rest(self, samples: int) -> int:
+        """The largest possible number of batches: the last batch of each bucket may be partly filled."""
+        size = self._batching.batch_size
+        return (samples + len(self._counts) * (size - 1)) // size
 
 
 class EpochBatches:
-    """The batches that one rank gives in one epoch, from a cursor on.
+    """The batches that one rank gives in one epoch, from a cursor on."""
 
-    A rank that runs short because samples were rejected continues with the items of extra epochs.
-    """
-
-    def __init__(self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, start: Cursor, total: int) -> None:
+    def __init__(self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, ranks: Ranks) -> None:
         self._fetcher = fetcher
         self._batching = batching
-        self._start = start
-        self._total = total
-        self._given = start.batches
-        self._buckets: defaultdict[tuple[str, ...], list[QueuedSample]] = defaultdict(list)
+        self._layout = Layout(dataset, batching)
+        self._ranks = ranks
+        self._expected: set[Address] = set()
+        """The items that are still needed of those that were requested."""
+        self._arrived: dict[Address, tuple[Outcome, ...]] = {}
+        self._arriving = fetcher.fetch()
         self._streak = RejectStreak(dataset.max_empty_slots)
         self._empty_items = 0
         """Number of items in a row without a sample."""
-        self._positions = range(batching.rank, dataset.items, batching.world_size)
-        self._groups = -(-len(self._positions) // batching.shuffle_runs)
-        """Number of groups per epoch; the samples of a group of items are mixed."""
+        self._max_empty_items = max(2 * dataset.items // ranks.world_size, MIN_EMPTY_ITEMS)
 
-    def __iter__(self) -> Iterator[tuple[list[Sample], Cursor]]:
-        """The batches that are left, each with the cursor after it."""
-        return islice(self._batches(), self._total - self._start.batches)
+    def after(self, cursor: Cursor) -> Iterator[tuple[list[Sample], Cursor]]:
+        """The batches that are left of the cursor's epoch, each with the cursor after it."""
+        self._fetcher.wanted.clear()
+        try:
+            yield from self._batches_after(cursor)
+        finally:
+            self._arriving.close()  # at once: it logs what a worker that died was making
 
-    def _batches(self) -> Iterator[tuple[list[Sample], Cursor]]:
-        self._restore()
-        group, taken = self._start.group, self._start.taken
+    def _batches_after(self, cursor: Cursor) -> Iterator[tuple[list[Sample], Cursor]]:
+        parts = cursor.parts or self._ranks.world_size
+        segment = self._layout.segment(cursor.epoch, cursor.start, parts)
+        self._request(self._addresses(segment, cursor.given))
         while True:
-            if group == self._groups and not taken and not self._batching.drop_last:
-                for key in sorted(self._buckets):
-                    yield self._batch(key, group, 0)
-            # First all items of the epoch itself, then about as many extra items as a rank that runs short needs.
-            stop = self._groups if group < self._groups else group + self._groups_needed(group)
-            for mixed in self._mixed(range(group, stop)):
-                for number, queued in enumerate(mixed[taken:], taken + 1):
-                    key = self._batching.bucket(queued.sample)
-                    self._buckets[key].append(queued)
-                    if len(self._buckets[key]) == self._batching.batch_size:
-                        yield self._batch(key, group + number // len(mixed), number % len(mixed))
-                # What still waits is copied: its shared block of memory is as large as a whole item.
-                for queued in chain(*self._buckets.values()):
-                    if queued.item in self._items_of(group):
-                        queued.sample = detached(queued.sample)
-                group, taken = group + 1, 0
+            following = self._following(segment)
+            own = self._addresses(following, 0) if following else []
+            self._request(own)
+            for samples, given in self._batches_of(segment, cursor.given):
+                cursor = replace(cursor, batches=cursor.batches + 1, parts=segment.parts, given=given)
+                if given >= segment.parts * segment.batches:
+                    cursor = (
+                        Cursor(cursor.epoch, cursor.batches, segment.stop) if following else Cursor(cursor.epoch + 1)
+                    )
+                if cursor.batches == self._batching.steps:
+                    cursor = Cursor(cursor.epoch + 1)
+                yield samples, cursor
+                if cursor.batches == 0:
+                    return
+            if following is None:
+                return
+            self._expected &= set(own)
+            segment = following
 
-    def _batch(self, key: tuple[str, ...], group: int, taken: int) -> tuple[list[Sample], Cursor]:
+    def outcomes(self, address: Address) -> tuple[Outcome, ...]:
+        """The outcomes of a requested item; counts rejects, and raises NoSamplesError if nothing else comes."""
+        while address not in self._arrived:
+            arrived, outcomes = next(self._arriving, (None, ()))
+            if arrived is None:  # all that was requested is made, or nothing was yet
+                self._arriving = self._fetcher.fetch()
+            elif arrived in self._expected:
+                self._arrived[arrived] = outcomes
+        self._expected.remove(address)
+        outcomes = self._arrived.pop(address)
+        for outcome in outcomes:
+            self._streak.add(outcome)
+        self._empty_items = 0 if any(outcome.samples for outcome in outcomes) else self._empty_items + 1
+        if self._empty_items >= self._max_empty_items:
+            raise NoSamplesError(f"{self._empty_items} runs in a row gave no sample: {self._streak.tally.explain()}")
+        return outcomes
+
+    def request_first(self, addresses: list[Address]) -> None:
+        """Let the workers make these items before all others."""
+        self._fetcher.wanted.extendleft(reversed(addresses))
+        self._expected |= set(addresses)
+
+    def _request(self, addresses: list[Address]) -> None:
+        self._fetcher.wanted.extend(addresses)
+        self._expected |= set(addresses)
+
+    def _following(self, segment: Segment) -> Segment | None:
+        """The next segment of the epoch; None at its end."""
+        steps = self._batching.steps
+        if segment.is_last and steps is None:
+            return None
+        following = self._layout.segment(segment.epoch, segment.stop, self._ranks.world_size)
+        return following if following.batches or not following.is_last else None
+
+    def _batches_of(self, segment: Segment, given: int) -> Iterator[tuple[list[Sample], int]]:
+        """This rank's batches of a segment, each with how many all ranks together have given after it.
+
+        The batches of all parts are numbered in turn, and the ranks take them in turn. With as many parts as ranks
+        every rank keeps to its own part; after the number of ranks has changed, it may need several.
+        """
+        rank, world_size = self._ranks
+        parts: dict[int, Part] = {}
+        for first in range(given, segment.parts * segment.batches, world_size):
+            number, part = divmod(first + rank, segment.parts)
+            if part not in parts:
+                parts[part] = Part(segment, part, self._batching, self)
+            yield parts[part].batch(number), first + world_size
+
+    def _addresses(self, segment: Segment, given: int) -> list[Address]:
+        """This rank's items of a segment, in the order in which it will need them."""
+        rank, world_size = self._ranks
+        firsts = range(given, given + segment.parts * world_size, world_size)
+        parts = sorted({(first + rank) % segment.parts for first in firsts})
+        groups = [segment.groups(part, self._batching.shuffle_runs) for part in parts]
+        in_turn = chain.from_iterable(chain.from_iterable(zip_longest(*groups, fillvalue=range(0))))
+        return [segment.address(position) for position in in_turn]
+
+
+class Part:
+    """The batches of one part of a segment, one after the other; they depend on nothing else."""
+
+    def __init__(self, segment: Segment, part: int, batching: Batching, source: EpochBatches) -> None:
+        self._segment = segment
+        self._groups = segment.groups(part, batching.shuffle_runs)
+        self._batching = batching
+        self._source = source
+        self._waiting: defaultdict[Bucket, list[Sample]] = defaultdict(list)
+        self._samples = 0
+        """Number of samples made."""
+        self._given = 0
+        """Number of batches given."""
+        self._batches = self._endless()
+
+    def batch(self, number: int) -> list[Sample]:
+        """The batch of this number; the ones before it are made, too. Numbers must grow."""
+        while self._given < number:
+            next(self._batches)
+            self._given += 1
         self._given += 1
-        samples = [queued.sample for queued in self._buckets.pop(key)]
-        waiting = {key: len(bucket) for key, bucket in self._buckets.items()}
-        items = {queued.item for queued in chain(*self._buckets.values())} - set(self._items_of(group))
-        return samples, Cursor(self._start.epoch, self._given, group, taken, waiting, tuple(sorted(items)))
+        return next(self._batches)
 
-    def _restore(self) -> None:
-        """Make the samples again that were waiting when the state was saved: the last ones of their buckets."""
-        group, taken = self._start.group, self._start.taken
-        made = sorted(chain.from_iterable(self._fetched(self._start.items)), key=self._turn)
-        for mixed in self._mixed(range(group, group + 1 if taken else group)):
-            made += mixed[:taken]
-        for key, count in self._start.waiting.items():
-            self._buckets[key] = [queued for queued in made if self._batching.bucket(queued.sample) == key][-count:]
-            if len(self._buckets[key]) < count:
-                raise StateError("the movies or shards no longer give the samples that were waiting in this state")
+    def _endless(self) -> Iterator[list[Sample]]:
+        for group in self._groups:
+            yield from self._filled([self._segment.address(position) for position in group])
+        if not self._rest_is_filled_up():
+            for bucket in sorted(self._waiting):
+                yield self._waiting.pop(bucket)
+        for round in count(1):
+            extra = [[self._segment.address(position, round) for position in group] for group in self._groups]
+            while extra:
+                now, extra = extra[: self._groups_needed()], extra[self._groups_needed() :]
+                self._source.request_first(list(chain(*now)))
+                for addresses in now:
+                    yield from self._filled(addresses)
 
-    def _groups_needed(self, group: int) -> int:
+    def _rest_is_filled_up(self) -> bool:
+        """Whether samples that still wait after the last item go into batches with extra samples, or are left out."""
+        return self._batching.drop_last or self._segment.fills_up
+
+    def _filled(self, addresses: list[Address]) -> Iterator[list[Sample]]:
+        """The batches that become full with the samples of a group of items, which are mixed."""
+        mixed: list[tuple[float, Sample]] = []
+        for epoch, position in addresses:
+            samples = [sample for outcome in self._source.outcomes((epoch, position)) for sample in outcome.samples]
+            mixed += [(uniform_at("shuffle", epoch, position, n), sample) for n, sample in enumerate(samples)]
+        self._samples += len(mixed)
+        for _, sample in sorted(mixed, key=itemgetter(0)):
+            waiting = self._waiting[self._batching.bucket(sample)]
+            waiting.append(sample)
+            if len(waiting) == self._batching.batch_size:
+                yield self._waiting.pop(self._batching.bucket(sample))
+        # What still waits is copied: its shared block of memory is as large as a whole item.
+        new = {id(sample) for _, sample in mixed}
+        for bucket, waiting in self._waiting.items():
+            self._waiting[bucket] = [detached(sample) if id(sample) in new else sample for sample in waiting]
+
+    def _groups_needed(self) -> int:
         """Number of groups, at least one, that should fill the missing batches at the rate of samples so far."""
-        seen = self._given * self._batching.batch_size / max(group, 1)
-        missing = (self._total - self._given) * self._batching.batch_size
-        return max(1, min(self._groups, int(missing / max(seen, 1))))
-
-    def _mixed(self, groups: range) -> Iterator[list[QueuedSample]]:
-        """The samples of each group, mixed."""
-        fetched = self._fetched(chain.from_iterable(map(self._items_of, groups)))
-        for group in groups:
-            yield sorted(chain(*islice(fetched, len(self._items_of(group)))), key=self._turn)
-
-    def _items_of(self, group: int) -> range:
-        """The items of a group; extra epochs have as many items as the epoch itself."""
-        extra_epoch, within = divmod(group, self._groups)
-        own, runs = len(self._positions), self._batching.shuffle_runs
-        return range(extra_epoch * own + within * runs, extra_epoch * own + min((within + 1) * runs, own))
-
-    def _turn(self, queued: QueuedSample) -> tuple[int, int, float]:
-        """Sorts samples by group, and at random within: by address, so that it depends on no other sample."""
-        extra_epoch, within = divmod(queued.item, len(self._positions))
-        u = uniform_at("shuffle", self._start.epoch, self._batching.rank, queued.item, queued.number)
-        return extra_epoch, within // self._batching.shuffle_runs, u
-
-    def _fetched(self, items: Iterable[int]) -> Iterator[list[QueuedSample]]:
-        """The samples of each of this rank's items, in order, made by the workers."""
-        items, own = list(items), len(self._positions)
-        addresses = [
-            (self._start.epoch + item // own * EXTRA_EPOCH_OFFSET, self._positions[item % own]) for item in items
-        ]
-        for item, outcomes in zip(items, self._fetcher.fetch(addresses), strict=True):
-            for outcome in outcomes:
-                self._streak.add(outcome)
-            samples = list(chain.from_iterable(outcome.samples for outcome in outcomes))
-            self._empty_items = 0 if samples else self._empty_items + 1
-            if self._empty_items >= max(2 * own, MIN_EMPTY_ITEMS):
-                raise NoSamplesError(
-                    f"{self._empty_items} runs in a row gave no sample: {self._streak.tally.explain()}"
-                )
-            yield [QueuedSample(item, number, sample) for number, sample in enumerate(samples)]
+        missing = (self._segment.batches - self._given) * self._batching.batch_size
+        return max(1, missing * len(self._groups) // max(self._samples, 1))

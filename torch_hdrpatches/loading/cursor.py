@@ -1,52 +1,48 @@
-"""The state of a loader between two batches, and the check that a saved state fits."""
+"""The state of a loader between two batches, the same on all ranks, and the check that a saved state fits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import StateError
 from ..sampling.fingerprint import differing
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
-HINTS = {
-    "rank": "every rank saves and loads a state of its own",
-    "num_workers": "PatchLoader resumes with any number of workers",
-}
+HINTS = {"num_workers": "PatchLoader resumes with any number of workers"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two batches of an epoch."""
+    """A place between two batches of an epoch. Every rank has the same one after the same number of batches."""
 
     epoch: int = 0
     batches: int = 0
-    """Number of batches given so far."""
-    group: int = 0
-    """Number of groups of items that are used up."""
-    taken: int = 0
-    """Number of samples taken from the next group."""
-    waiting: Mapping[tuple[str, ...], int] = field(default_factory=dict)
-    """Bucket to number of its samples that wait until its batch is full: always the last ones so far."""
-    items: tuple[int, ...] = ()
-    """The items, sorted, that hold these samples; those of the next group are left out."""
+    """Number of batches that each rank has given in this epoch."""
+    start: int = 0
+    """Where the segment of the epoch begins in which the cursor stands; see ``Segment``."""
+    parts: int = 0
+    """Number of parts of this segment; 0 at its start, where the number of ranks decides."""
+    given: int = 0
+    """Number of batches of this segment that all ranks together have given."""
 
     def to_json(self) -> dict[str, Any]:
-        """The JSON form that ``from_json`` reads; ``waiting`` is a list of ``[*bucket, number]``."""
-        waiting = [[*bucket, number] for bucket, number in self.waiting.items()]
-        return {"version": STATE_VERSION, **asdict(self), "waiting": waiting}
+        """The JSON form that ``from_json`` reads."""
+        return {"version": STATE_VERSION, **asdict(self)}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Cursor:
         """The cursor that ``to_json`` wrote; other keys are ignored. Raises StateError if a field is malformed."""
         try:
-            epoch, batches, group, taken = (int(state[key]) for key in ("epoch", "batches", "group", "taken"))
-            waiting = {tuple(map(str, bucket)): int(number) for *bucket, number in state["waiting"]}
-            return cls(epoch, batches, group, taken, waiting, tuple(map(int, state["items"])))
+            numbers = {name: int(state[name]) for name in cls.__dataclass_fields__}
         except (KeyError, TypeError, ValueError) as error:
             raise StateError(f"this is not the state of a PatchLoader: {error!r}") from None
+        cursor = cls(**numbers)
+        if min(numbers.values()) < 0 or (cursor.given > 0 and cursor.parts == 0):
+            raise StateError(f"this is not the state of a PatchLoader: {cursor}")
+        return cursor
 
 
 def check_state(saved: Mapping[str, Any], own: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:

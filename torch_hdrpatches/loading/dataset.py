@@ -11,7 +11,7 @@ from ..sampling.fingerprint import identity_of
 from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.sweep import Outcome
-from .epochs import EpochDataset
+from .epochs import Counts, EpochDataset
 
 
 class HDRPatchDataset(EpochDataset):
@@ -24,7 +24,8 @@ class HDRPatchDataset(EpochDataset):
     Args:
         recipe: a path, a mapping or a ``Recipe``.
         epoch: jitter and crops differ by epoch; see ``set_epoch``.
-        rank, world_size: this process's rank and the number of ranks; by default from the environment or process group.
+        rank, world_size: this process's rank and the number of ranks; by default those of torch's process group or of
+            torchrun, found when an iteration begins.
         **options: see ``SampleOptions``.
 
     Raises:
@@ -56,8 +57,8 @@ class HDRPatchDataset(EpochDataset):
         run = self.stream.plan.run_at(epoch, position)
         return f"movie {run.name} ({run.movie.path}), slots {run.first} to {run.stop - 1}, epoch {epoch}"
 
-    def planned(self, epoch: int, positions: range) -> int:
-        return int(self.stream.plan.planned(epoch)[positions.start : positions.stop : positions.step].sum())
+    def planned(self, epoch: int) -> Counts:
+        return self.stream.plan.planned(epoch)
 
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
         categories = self.stream.recipe.categories

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from multiprocessing.context import get_spawning_popen
+from typing import Any, TypeAlias
 
-import torch.distributed
+import numpy as np
+import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..errors import NoSamplesError
@@ -18,6 +21,10 @@ from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
 from ..sampling.tally import Tally
 from .cursor import check_state
+from .epoch_counter import Choice, EpochCounter
+from .ranks import Ranks, check_start, current_ranks
+
+Counts: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 ITERATOR_STATE_VERSION = 1
 MAX_WORKERS = 1024
@@ -32,24 +39,43 @@ class EpochDataset(IterableDataset[Sample]):
 
     def __init__(self, epoch: int, rank: int | None, world_size: int | None, items: int, max_empty_slots: int) -> None:
         super().__init__()
-        self.rank, self.world_size = rank_and_world(rank, world_size)
+        if rank is not None and world_size is not None:
+            current_ranks(rank, world_size)
+        self.given_ranks = rank, world_size
+        """The arguments; None where they are to be found when an iteration begins."""
         self.items = items
         """Number of items in every epoch."""
         self.max_empty_slots = max_empty_slots
         """After this many slots in a row without a sample, iteration stops with an error."""
-        # In shared memory, so that persistent workers see set_epoch and the counts of other workers.
-        self._epoch = torch.tensor(epoch).share_memory_()  # type: ignore[no-untyped-call]
+        # In shared memory, so that the main process and all workers see them.
+        self._counter = EpochCounter(epoch)
+        self._iterated_as = torch.tensor([-1, -1]).share_memory_()  # type: ignore[no-untyped-call]
         self._given = torch.zeros(MAX_WORKERS, 2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._iterations = 0
+        self._spawning = 0, Ranks(0, 1)
+        """Process id and ranks of the process that spawned this one: a worker knows no process group."""
 
     @property
     def epoch(self) -> int:
         """The epoch of the next iteration."""
-        return int(self._epoch)
+        return self._counter.next
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration, also for workers that are already running."""
-        self._epoch.fill_(epoch)
+        self._counter.set(epoch)
+
+    @property
+    def epoch_choice(self) -> Choice:
+        """The epoch that was given, or chosen last by ``set_epoch``, whatever has been iterated since."""
+        return self._counter.choice
+
+    @property
+    def ranks(self) -> Ranks:
+        """The rank whose share an iteration gives if it begins now. Raises RanksError as ``current_ranks``."""
+        parent = multiprocessing.parent_process()
+        if parent and (parent.pid, get_worker_info() is not None) == (self._spawning[0], True):
+            return self._spawning[1]
+        return current_ranks(*self.given_ranks)
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
@@ -64,42 +90,62 @@ class EpochDataset(IterableDataset[Sample]):
         """Names an item in messages."""
 
     @abstractmethod
-    def planned(self, epoch: int, positions: range) -> int:
-        """Number of samples in these items if nothing is rejected."""
+    def planned(self, epoch: int) -> Counts:
+        """int64 (items,): number of samples of the item at each position if nothing is rejected."""
 
     @abstractmethod
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
         """Every format, or (format, category), that samples can have, with its samples per epoch where known."""
 
     def __iter__(self) -> EpochIterator:
+        ranks, before = self.ranks, Ranks(*self._iterated_as.tolist())
+        check_start(ranks, before if before.world_size > 0 else None)
+        self._iterated_as[:] = torch.tensor(ranks)
         self._iterations += 1
-        return EpochIterator(self, self._iterations)
+        return EpochIterator(self, ranks, self._token())
 
-    def whole_epoch_is_empty(self, iteration: int, samples: int) -> bool:
+    def begin(self, token: int, epoch: int | None) -> int:
+        """The epoch of the iteration with this token: ``epoch``, or else the next one."""
+        return self._counter.begin(token, epoch)
+
+    def whole_epoch_is_empty(self, token: int, samples: int) -> bool:
         """Whether this worker is the last of its rank to end this iteration, and no worker gave a sample."""
         info = get_worker_info()
-        worker, workers, seed = (info.id, info.num_workers, info.seed - info.id) if info else (0, 1, 0)
-        # All workers share the seed, and each start of them has another; persistent workers count their iterations.
-        token = (seed + iteration) % (1 << 62) + 1
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
         self._given[worker] = torch.tensor([token, samples])
         rows = self._given[:workers]
         return bool((rows[:, 0] == token).all()) and not bool(rows[:, 1].any())
 
+    def _token(self) -> int:
+        """A number above 0 that all workers of one iteration have in common, and no other iteration."""
+        info = get_worker_info()
+        if info is None:
+            return int.from_bytes(os.urandom(7)) + 1
+        # All workers share the seed, and each start of them has another; persistent workers count their iterations.
+        return (info.seed - info.id + self._iterations) % (1 << 62) + 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | ({"_spawning": (os.getpid(), self.ranks)} if get_spawning_popen() else {})
+
 
 class EpochIterator(Iterator[Sample]):
-    """Iterates over one worker's share of an epoch; ``StatefulDataLoader`` saves and loads its state."""
+    """Iterates over one worker's share of an epoch; ``StatefulDataLoader`` saves and loads its state.
 
-    def __init__(self, dataset: EpochDataset, number: int) -> None:
+    It begins with the first sample: until then ``set_epoch`` and ``load_state_dict`` still count.
+    """
+
+    def __init__(self, dataset: EpochDataset, ranks: Ranks, token: int) -> None:
         self._dataset = dataset
-        self._number = number
+        self._token = token
         info = get_worker_info()
         self._share = {
-            "rank": dataset.rank,
-            "world_size": dataset.world_size,
+            "rank": ranks.rank,
+            "world_size": ranks.world_size,
             "worker": info.id if info else 0,
             "num_workers": info.num_workers if info else 0,
         }
-        self._epoch = dataset.epoch
+        self._epoch: int | None = None
+        """None until it is known: from a state, or when the iteration begins."""
         self._items = 0
         """Number of items used up, without the current one."""
         self._taken = 0
@@ -116,7 +162,7 @@ class EpochIterator(Iterator[Sample]):
             "version": ITERATOR_STATE_VERSION,
             "identity": self._identity,
             **self._share,
-            "epoch": self._epoch,
+            "epoch": self._dataset.epoch if self._epoch is None else self._epoch,
             "items": self._items,
             "taken": self._taken,
             "total": self._total,
@@ -136,12 +182,13 @@ class EpochIterator(Iterator[Sample]):
     def _iterate(self) -> Iterator[Sample]:
         # Runs from the first next() on: load_state_dict comes before it.
         dataset, streak = self._dataset, RejectStreak(self._dataset.max_empty_slots)
+        self._epoch = epoch = dataset.begin(self._token, self._epoch)
         rank, world_size, worker, num_workers = self._share.values()
         workers, skip = max(1, num_workers), self._taken
         # Every n-th item: the shares of all workers of all ranks are disjoint and complete.
         for position in range(rank * workers + worker, dataset.items, world_size * workers)[self._items :]:
             self._taken = 0
-            for outcome in dataset.outcomes(self._epoch, position):
+            for outcome in dataset.outcomes(epoch, position):
                 streak.add(outcome)
                 for sample in outcome.samples:
                     self._taken += 1
@@ -149,8 +196,8 @@ class EpochIterator(Iterator[Sample]):
                         self._total += 1
                         yield sample
             self._items, self._taken, skip = self._items + 1, 0, 0
-        if dataset.whole_epoch_is_empty(self._number, self._total):
-            raise NoSamplesError(f"epoch {self._epoch} gave no samples: {streak.tally.explain()}")
+        if dataset.whole_epoch_is_empty(self._token, self._total):
+            raise NoSamplesError(f"epoch {epoch} gave no samples: {streak.tally.explain()}")
 
 
 @dataclass(slots=True)
@@ -168,20 +215,3 @@ class RejectStreak:
         self.tally.add(outcome)
         if self.tally.slots >= self.max_empty_slots:
             raise NoSamplesError(f"{self.tally.slots} slots in a row gave no sample: {self.tally.explain()}")
-
-
-def rank_and_world(rank: int | None, world_size: int | None) -> tuple[int, int]:
-    """The given rank and number of ranks, or else those of the environment, or else those of torch's process group.
-
-    Call it in the main process: the workers of a DataLoader belong to no process group.
-    """
-    found = 0, 1
-    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        found = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    elif torch.distributed.is_available() and torch.distributed.is_initialized():
-        found = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    rank = found[0] if rank is None else rank
-    world_size = found[1] if world_size is None else world_size
-    if not 0 <= rank < world_size:
-        raise ValueError(f"rank is {rank}, expected 0 to {world_size - 1} (world_size is {world_size})")
-    return rank, world_size

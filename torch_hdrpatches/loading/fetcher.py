@@ -9,13 +9,15 @@ import logging
 import multiprocessing
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..errors import WorkerDiedError
 from ..sampling.sample import Sample
@@ -25,44 +27,63 @@ from .epochs import EpochDataset
 Address: TypeAlias = tuple[int, int]
 """Epoch and position of an item."""
 
+UNGUARDED = (
+    "this script starts worker processes while one of them imports it; put the code that trains under "
+    "`if __name__ == '__main__':`"
+)
+UNPICKLABLE = (
+    "a worker that is spawned imports what it needs: put your transform into a module that can be imported (not into a "
+    "notebook), and the code of a script that trains under `if __name__ == '__main__':`"
+)
+
 log = logging.getLogger(__name__)
 
 
 class Fetcher:
-    """Fetches items of a dataset; ``options`` are those of ``DataLoader``."""
+    """Makes the items of a dataset that are wanted; ``options`` are those of ``DataLoader``.
+
+    ``wanted`` may change while items are being made: more may be appended, or put first.
+    """
 
     def __init__(self, dataset: EpochDataset, num_workers: int, persistent_workers: bool, **options: Any) -> None:
         self._dataset = dataset
         self._in_progress = torch.zeros(num_workers, 3, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         """int64 (workers, 3): pid, epoch and position of the item that each worker makes; it outlives a worker."""
-        self._addresses: list[Address] = []
-        self._items = DataLoader(
+        self.wanted: deque[Address] = deque()
+        self.items: DataLoader[Packed] = DataLoader(
             _PackedItems(dataset, self._in_progress),
             batch_size=None,
-            sampler=self._addresses,
+            sampler=_Popped(self.wanted),
             num_workers=num_workers,
             persistent_workers=persistent_workers and num_workers > 0,
             **options,
         )
 
-    def fetch(self, addresses: Sequence[Address]) -> Iterator[tuple[Outcome, ...]]:
-        """The outcomes of items, in order; raises WorkerDiedError if a worker died, and names what it was making."""
-        if not addresses:
-            return
-        self._addresses[:] = addresses
+    def fetch(self) -> Generator[tuple[Address, tuple[Outcome, ...]]]:
+        """The wanted items with their outcomes, in order, until none is wanted.
+
+        Raises:
+            WorkerDiedError: if a worker died; names what it was making.
+            RuntimeError: if worker processes are to be started while a worker process imports this script.
+        """
+        if self.items.num_workers and getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise RuntimeError(UNGUARDED)
         self._in_progress.zero_()
         try:
-            for packed in self._items:
-                yield unpack(packed)
+            for packed in self.items:
+                yield packed.address, unpack(packed)
         except RuntimeError as error:
             if items := self._made_by(set(map(int, re.findall(r"\d+", str(error).partition("pid")[2])))):
                 raise WorkerDiedError(f"{str(error).strip(' .')} while making {items}") from error
+            if "exited unexpectedly" in str(error):
+                raise WorkerDiedError(f"{str(error).strip(' .')} before it made anything; {UNPICKLABLE}") from error
             raise
         except GeneratorExit:
             # torch notices a death in a signal handler: its error may be raised in the middle of the caller's code.
-            running = {child.pid for child in multiprocessing.active_children()}
-            if items := self._made_by(set(self._in_progress[:, 0].tolist()) - {0} - running):
-                log.error("a worker of the loader died while it was making %s", items)
+            if not sys.is_finalizing():
+                running = {child.pid for child in multiprocessing.active_children()}
+                if items := self._made_by(set(self._in_progress[:, 0].tolist()) - {0} - running):
+                    log.error("a worker of the loader died while it was making %s", items)
             raise
 
     def _made_by(self, pids: set[int]) -> str:
@@ -72,8 +93,9 @@ class Fetcher:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """Outcomes whose tensors lie one after the other in ``block``."""
+    """The outcomes of an item, whose tensors lie one after the other in ``block``."""
 
+    address: Address
     block: Tensor
     """uint8 (bytes,)"""
     outcomes: tuple[Outcome, ...]
@@ -86,19 +108,17 @@ class _Span:
     stop: int
     dtype: torch.dtype
     shape: tuple[int, ...]
-    """With the channels last, as the bytes lie."""
 
 
-def pack(outcomes: tuple[Outcome, ...]) -> Packed:
-    """Copy all tensors of some outcomes into one block."""
+def pack(address: Address, outcomes: tuple[Outcome, ...]) -> Packed:
+    """Copy all tensors of an item's outcomes into one block."""
     parts = [torch.empty(0, dtype=torch.uint8)]
     position = 0
 
     def packed(tensor: Tensor) -> _Span:
         nonlocal position
-        pixels = tensor.movedim(-3, -1).contiguous() if tensor.ndim >= 3 else tensor.contiguous()
-        data = pixels.view(-1).view(torch.uint8)
-        span = _Span(position, position + len(data), tensor.dtype, tuple(pixels.shape))
+        data = tensor.contiguous().view(-1).view(torch.uint8)
+        span = _Span(position, position + len(data), tensor.dtype, tuple(tensor.shape))
         # Starts are multiples of 16, so that any type may be viewed there.
         padding = -len(data) % 16
         parts.extend((data, data.new_zeros(padding)))
@@ -106,15 +126,14 @@ def pack(outcomes: tuple[Outcome, ...]) -> Packed:
         return span
 
     without_tensors = tuple(_changed(outcome, Tensor, packed) for outcome in outcomes)
-    return Packed(torch.cat(parts), without_tensors)
+    return Packed(address, torch.cat(parts), without_tensors)
 
 
 def unpack(packed: Packed) -> tuple[Outcome, ...]:
     """The outcomes again; their tensors are views of the block."""
 
     def unpacked(span: _Span) -> Tensor:
-        pixels = packed.block[span.start : span.stop].view(span.dtype).view(span.shape)
-        return pixels.movedim(-1, -3) if pixels.ndim >= 3 else pixels
+        return packed.block[span.start : span.stop].view(span.dtype).view(span.shape)
 
     return tuple(_changed(outcome, _Span, unpacked) for outcome in packed.outcomes)
 
@@ -133,6 +152,17 @@ def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
     return cast(Sample, fields)
 
 
+class _Popped(Sampler[Address]):
+    """Takes addresses off a queue, until it is empty."""
+
+    def __init__(self, wanted: deque[Address]) -> None:
+        self._wanted = wanted
+
+    def __iter__(self) -> Iterator[Address]:
+        while self._wanted:
+            yield self._wanted.popleft()
+
+
 class _PackedItems(Dataset[Packed]):
     """Items by address, as workers make them."""
 
@@ -144,7 +174,7 @@ class _PackedItems(Dataset[Packed]):
         if info := get_worker_info():
             self._in_progress[info.id] = torch.tensor([os.getpid(), *address])
         try:
-            return pack(tuple(self._dataset.outcomes(*address)))
+            return pack(address, tuple(self._dataset.outcomes(*address)))
         except Exception as error:
             error.add_note(f"This happened while making {self._dataset.describe(*address)}.")
             raise

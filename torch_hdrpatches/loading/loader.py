@@ -2,48 +2,74 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from functools import cache, cached_property, partial
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import default_collate
+from torch.utils.data import BatchSampler, Dataset, default_collate
+from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import NoSamplesError
 from ..sampling.fingerprint import digests
-from .batching import Batching, EpochBatches
+from ..sampling.sample import Sample
+from .batching import Batching, EpochBatches, Layout
 from .cursor import Cursor, check_state
-from .epochs import EpochDataset, rank_and_world
+from .epochs import EpochDataset
 from .fetcher import Fetcher
+from .ranks import Ranks, check_start, check_unchanged, current_ranks, current_world_size
+
+ELASTIC = (
+    "the state was saved by %d ranks, and now there are %d: they share out the next %d batches as they stand, so that "
+    "nothing is lost or given twice; then the epoch goes on in shares for %d ranks"
+)
+
+log = logging.getLogger(__name__)
 
 
 class PatchLoader:
     """Batches of one format, in an order that does not depend on the number of workers.
 
-    Each iteration gives one epoch, and the next iteration the next epoch; see ``set_epoch``. Every rank gives exactly
-    ``len(loader)`` batches per epoch: a rank that runs short because of rejected windows continues with extra samples.
+    An iteration gives one epoch. It counts as begun with its first batch: the next iteration gives the next epoch, even
+    if this one was broken off. Every rank gives equally many batches per epoch: a rank that runs short because of
+    rejected windows continues with extra samples.
+
+    It has the attributes of a ``DataLoader`` that trainers look for. ``sampler.set_epoch`` is that of the loader;
+    ``dataset`` and ``batch_sampler`` make the same batches if a trainer builds a ``DataLoader`` of them.
 
     Args:
-        dataset: an ``HDRPatchDataset``, or the dataset that ``read_shards`` returns.
+        dataset: an ``HDRPatchDataset``, or the dataset that ``read_shards`` returns. Its ``epoch``, ``rank`` and
+            ``world_size`` count here, too.
         batch_size: samples per batch.
         num_workers: processes that make samples; with 0 this process makes them.
-        rank, world_size: this process's rank and the number of ranks; by default from the environment or process group.
+        rank, world_size: this process's rank and the number of ranks; by default those of the dataset, or of torch's
+            process group, or of torchrun, found when an iteration begins.
         shuffle_runs: number of neighbouring runs whose samples are mixed.
         by_category: whether a batch holds samples of one category only.
         drop_last: leave out the batches that are not full at the end of the epoch.
         steps: batches per epoch; by default as many as the samples of the epoch fill.
+        shuffle: leave it out: the order is shuffled by seed and epoch.
         collate_fn: makes a batch from a list of samples.
-        pin_memory, prefetch_factor, multiprocessing_context, persistent_workers: as in ``DataLoader``. Workers persist
-            by default, so that each movie is probed only once.
+        pin_memory, prefetch_factor, multiprocessing_context, persistent_workers, timeout, worker_init_fn, generator: as
+            in ``DataLoader``. Workers persist by default, so that each movie is probed only once. No sample depends on
+            ``generator``.
 
     Raises:
-        ValueError: if an argument is invalid, or an epoch has fewer runs than there are ranks.
+        ValueError: if an argument is invalid or contradicts the dataset's, or an epoch has fewer runs than there are
+            ranks.
+        RanksError: while iterating, if the rank cannot be found, or is another one than before.
         NoSamplesError: while iterating, if the dataset gives no samples, too many slots in a row give none, or an epoch
             has less than one batch.
         WorkerDiedError: while iterating, if a worker was killed; names the movie that it was reading.
     """
+
+    # Accelerate's marks: such a loader is taken as it is, and its state is part of the checkpoint.
+    _is_accelerate_prepared = True
+    use_stateful_dataloader = True
 
     def __init__(
         self,
@@ -57,69 +83,202 @@ class PatchLoader:
         by_category: bool = False,
         drop_last: bool = False,
         steps: int | None = None,
+        shuffle: None = None,
         collate_fn: Callable[[list[Any]], Any] = default_collate,
         pin_memory: bool = False,
         prefetch_factor: int | None = None,
         multiprocessing_context: Any = None,
         persistent_workers: bool = True,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
-        rank, world_size = rank_and_world(rank, world_size)
-        self.batching = Batching(batch_size, rank, world_size, shuffle_runs, by_category, drop_last, steps)
-        self.batch_size = batch_size
-        self.dataset = dataset
-        self.collate_fn = collate_fn
-        self.pin_memory = pin_memory and torch.cuda.is_available()
-        self._cursor = Cursor()
-        self._resuming = False
-        self._iteration: object = None
-        self._batches_of_epoch = cache(partial(self.batching.batches, dataset))
-        self._fetcher = Fetcher(
+        if shuffle is not None:
+            raise ValueError("the order is built in: shuffled by seed and epoch; leave out shuffle (see shuffle_runs)")
+        fetcher = Fetcher(
             dataset,
             num_workers,
             persistent_workers,
             prefetch_factor=prefetch_factor,
             multiprocessing_context=multiprocessing_context,
+            timeout=timeout,
+            worker_init_fn=worker_init_fn,
+            generator=generator,
         )
+        batching = Batching(batch_size, shuffle_runs, by_category, drop_last, steps)
+        self.source = dataset
+        """The dataset that the loader was made with."""
+        self._epochs = Epochs(dataset, fetcher, batching, _agreed_ranks(dataset, rank, world_size))
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.num_workers = num_workers
+        self.collate_fn = collate_fn
+        self.pin_memory = pin_memory and torch.cuda.is_available()
+        self.prefetch_factor = fetcher.items.prefetch_factor
+        self.multiprocessing_context = fetcher.items.multiprocessing_context
+        self.persistent_workers = fetcher.items.persistent_workers
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.generator = generator
+        self.dataset = MadeSamples(dataset)
+        self.sampler = EpochSampler(self._epochs)
+        self.batch_sampler = SampleBatches(self._epochs, self.sampler)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration."""
-        self._cursor = Cursor(epoch)
+        """Choose the epoch of the next iteration. The epoch of a state that was just loaded keeps its position."""
+        self._epochs.set_epoch(epoch)
 
     def __len__(self) -> int:
         """Batches per epoch, the same on every rank."""
-        return self._batches_of_epoch(self._cursor.epoch)
+        return len(self._epochs)
 
     def state_dict(self) -> dict[str, Any]:
-        """A small JSON-able state from which iteration continues after the batches given so far."""
-        return self._cursor.to_json() | {"identity": self._identity}
+        """A small JSON-able state from which iteration continues after the batches given so far, on every rank."""
+        return self._epochs.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the state was saved; the number of workers may differ.
+        """Continue where the state was saved, by whatever rank; the numbers of workers and ranks may differ.
 
         Raises:
-            StateError: if it belongs to another recipe, batch size, rank or world size; names what differs.
+            StateError: if it belongs to another recipe or batch size; names what differs.
         """
-        check_state(state, self.state_dict())
-        self._cursor, self._resuming = Cursor.from_json(state), True
+        self._epochs.load_state_dict(state)
 
     def __iter__(self) -> Iterator[Any]:
-        start = self._cursor if self._resuming else Cursor(self._cursor.epoch)
-        self._cursor, self._resuming = start, False
-        self._iteration = iteration = object()
-        total = len(self)
-        if total == 0:
-            raise NoSamplesError(f"an epoch has less than one batch of {self.batch_size}, which drop_last leaves out")
-        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, start, total):
-            self._cursor = cursor
+        for samples in self._epochs:
             batch = self.collate_fn(samples)
             yield _pinned(batch) if self.pin_memory else batch
+
+
+class Epochs:
+    """The batches of all epochs as lists of samples, and the place in them: what a loader and its samplers share."""
+
+    def __init__(
+        self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, ranks: tuple[int | None, int | None]
+    ) -> None:
+        self.dataset = dataset
+        self.batching = batching
+        self._fetcher = fetcher
+        self._given_ranks = ranks
+        self._ranks: Ranks | None = None
+        """The ranks of the iterations so far."""
+        self._choice = dataset.epoch_choice
+        self._cursor = Cursor(self._choice.epoch)
+        self._begun = False
+        """Whether an iteration has begun at the cursor's epoch, so that the next one gives the next epoch."""
+        self._iteration: object = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration. The epoch of a state that was just loaded keeps its position."""
+        if self._begun or epoch != self._place().epoch:
+            self._cursor, self._begun = Cursor(epoch), False
+
+    def __len__(self) -> int:
+        """Batches per epoch, the same on every rank."""
+        layout = Layout(self.dataset, self.batching)
+        return layout.batches(self._place().epoch, current_world_size(self._given_ranks[1]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """A small JSON-able state from which iteration continues after the batches given so far, on every rank."""
+        return self._place().to_json() | {"identity": self._identity}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where the state was saved. Raises StateError if it belongs to another stream."""
+        check_state(state, self.state_dict())
+        self._cursor, self._begun = Cursor.from_json(state), False
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        place = self._place()
+        start = Cursor(place.epoch + 1) if self._begun else place
+        self._cursor, self._begun = start, True
+        self._iteration = iteration = object()
+        ranks = current_ranks(*self._given_ranks)
+        check_start(ranks, self._ranks)
+        self._ranks = ranks
+        layout = Layout(self.dataset, self.batching)
+        if layout.batches(start.epoch, ranks.world_size) == 0:
+            size = self.batching.batch_size
+            raise NoSamplesError(f"an epoch has less than one batch of {size}, which drop_last leaves out")
+        if start.given and start.parts != ranks.world_size:
+            segment = layout.segment(start.epoch, start.start, start.parts)
+            left = segment.parts * segment.batches - start.given
+            log.warning(ELASTIC, start.parts, ranks.world_size, left, ranks.world_size)
+        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, ranks).after(start):
+            check_unchanged(ranks, current_ranks(*self._given_ranks))
+            self._cursor, self._begun = cursor, cursor.batches > 0
+            yield samples
             if self._iteration is not iteration:
                 raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
-        self._cursor = Cursor(start.epoch + 1)
+
+    def _place(self) -> Cursor:
+        """The cursor, after ``set_epoch`` of the dataset if it has been called."""
+        choice = self.dataset.epoch_choice
+        if choice != self._choice:
+            self._choice, self._cursor, self._begun = choice, Cursor(choice.epoch), False
+        return self._cursor
 
     @cached_property
     def _identity(self) -> dict[str, str]:
         return digests(self.dataset.fingerprint() | asdict(self.batching))
+
+
+class EpochSampler(DistributedSampler[Sample]):
+    """The samples of a loader in their order. A ``DistributedSampler``, so that no trainer puts one in its place."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+
+    def set_epoch(self, epoch: int) -> None:
+        """As of the loader."""
+        self._epochs.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return chain.from_iterable(self._epochs)
+
+    def __len__(self) -> int:
+        return len(self._epochs) * self._epochs.batching.batch_size
+
+
+class SampleBatches(BatchSampler):
+    """The batches of a loader as lists of samples, which a ``DataLoader`` over ``MadeSamples`` takes as they are."""
+
+    def __init__(self, epochs: Epochs, sampler: EpochSampler) -> None:
+        self._epochs = epochs
+        self.sampler = sampler  # type: ignore[assignment]
+        self.batch_size, self.drop_last = epochs.batching.batch_size, epochs.batching.drop_last
+
+    def __iter__(self) -> Iterator[list[Sample]]:  # type: ignore[override]
+        return iter(self._epochs)
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+
+class MadeSamples(Dataset[Sample]):
+    """The dataset of a ``DataLoader`` whose sampler makes the samples; otherwise like the loader's own dataset."""
+
+    def __init__(self, source: EpochDataset) -> None:
+        self.source = source
+
+    def __getitem__(self, sample: Sample) -> Sample:
+        return sample
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "source":
+            raise AttributeError(name)
+        return getattr(self.source, name)
+
+
+def _agreed_ranks(dataset: EpochDataset, *given: int | None) -> tuple[int | None, int | None]:
+    """The loader's rank and number of ranks, or else the dataset's; raises ValueError where both differ."""
+    agreed = []
+    for name, own, others in zip(("rank", "world_size"), given, dataset.given_ranks, strict=True):
+        if None not in (own, others) and own != others:
+            raise ValueError(f"{name} is {own} in the loader and {others} in its dataset; give it once")
+        agreed.append(others if own is None else own)
+    if None not in agreed:
+        current_ranks(*agreed)
+    return agreed[0], agreed[1]
 
 
 def _pinned(batch: Any) -> Any:

@@ -22,12 +22,11 @@ from ..shards.browse import shards_of
 from ..shards.index import REMEDY, fields_of, index_of, sidecar_of
 from ..shards.record import sample_of
 from ..storage.folder import folder_and_name
-from .epochs import EpochDataset
+from .epochs import Counts, EpochDataset
 
 BLOCK = 8
 """Neighbouring records that are read together: few, to save memory, but enough to read disks in sequence."""
 
-Numbers: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 Where: TypeAlias = Callable[[Mapping[str, Any]], bool]
 
 
@@ -38,7 +37,7 @@ class _Shard:
     path: str
     identity: str
     """sha256 from its sidecar, or its size in bytes if there is no sidecar."""
-    records: Numbers
+    records: Counts
     """int64 (records,): positions of the chosen records in the tar."""
     counts: Counter[tuple[str, str]]
     """(format, category) to number of chosen records."""
@@ -65,14 +64,15 @@ class ShardDataset(EpochDataset):
             for number, shard in enumerate(shards)
             for first in range(0, len(shard.records), BLOCK)
         ]
-        self._blocks: Numbers = np.array(blocks, np.int64)
+        self._blocks: Counts = np.array(blocks, np.int64)
         """int64 (blocks, 3): number of the shard, the first of its chosen records, and how many."""
         # Every record gives a sample, so that an empty slot is not possible.
         super().__init__(epoch, *ranks, items=len(blocks), max_empty_slots=1)
 
     def __len__(self) -> int:
-        """Samples of all ranks and workers together."""
-        return int(self._blocks[:, 2].sum())
+        """Samples that the next iteration gives on this rank, all workers together."""
+        rank, world_size = self.ranks
+        return int(self.planned(self.epoch)[rank::world_size].sum())
 
     @property
     def shards(self) -> tuple[str, ...]:
@@ -101,8 +101,9 @@ class ShardDataset(EpochDataset):
         path, numbers = self._block(epoch, position)
         return f"shard {path}, records {numbers[0]} to {numbers[-1]}"
 
-    def planned(self, epoch: int, positions: range) -> int:
-        return int(self._blocks[self._order(epoch)[positions], 2].sum())
+    def planned(self, epoch: int) -> Counts:
+        counts: Counts = self._blocks[self._order(epoch), 2]
+        return counts
 
     def buckets(self, by_category: bool) -> Mapping[tuple[str, ...], int | None]:
         counts: Counter[tuple[str, ...]] = Counter()
@@ -111,10 +112,10 @@ class ShardDataset(EpochDataset):
                 counts[pair if by_category else pair[:1]] += count
         return counts
 
-    def _order(self, epoch: int) -> Numbers:
+    def _order(self, epoch: int) -> Counts:
         return np.arange(self.items) if self._seed is None else permutation(self._seed, epoch, self.items)
 
-    def _block(self, epoch: int, position: int) -> tuple[str, Numbers]:
+    def _block(self, epoch: int, position: int) -> tuple[str, Counts]:
         """The path of a block's shard, and the positions of its records in it."""
         number, first, count = self._blocks[self._order(epoch)[position]]
         return self._shards[number].path, self._shards[number].records[first : first + count]
@@ -146,7 +147,8 @@ def read_shards(
         transform: ``transform(sample, rng) -> sample``, with a generator that depends on seed, epoch and key.
         seed: of the order; None keeps the stored order in every epoch.
         epoch: of the order and of ``transform``; see ``set_epoch``.
-        rank, world_size: this process's rank and the number of ranks; by default from the environment or process group.
+        rank, world_size: this process's rank and the number of ranks; by default those of torch's process group or of
+            torchrun, found when an iteration begins.
 
     Raises:
         ShardError: if there are no shards, or a shard is damaged.
