@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import RecipeError
 from .recipe import Recipe, unique_slug
-from .settings import BUILT_IN_FORMATS
+from .settings import built_in_formats
 from .toml import toml_text
 
 SETTINGS = {
@@ -149,7 +149,7 @@ class _Conversion:
     def _format(self, category: str, name: str, spec: Mapping[str, Any]) -> str:
         """The new name of a format. Sizes are width, height in the old file."""
         width, height = spec["gt_size"]
-        built_in, own, note = BUILT_IN_FORMATS.get(name), self._name(name), ""
+        built_in, own, note = built_in_formats().get(name), self._name(name), ""
         if built_in and (height, width) == built_in.gt[::-1] != built_in.gt:
             # Some configurations have the height first; the name of the format tells.
             (height, width), note = built_in.gt, "; written height first, as the format's name tells"

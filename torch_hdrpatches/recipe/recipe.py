@@ -11,14 +11,23 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ..errors import RecipeError
 from ..frames import Box
 from ..storage.folder import matching_files
 from ..storage.remote import is_url
 from .settings import (
-    BUILT_IN_FORMATS,
+    DEFAULT_SCALE,
+    LARGEST_SCALE,
     Accept,
     Category,
     Crop,
@@ -30,6 +39,7 @@ from .settings import (
     Section,
     Shards,
     Tonemap,
+    built_in_formats,
 )
 
 
@@ -37,6 +47,9 @@ class Recipe(Section):
     """All settings of a stream. Equal recipes give equal samples."""
 
     seed: int = 0
+    """The seed of all random numbers."""
+    scale: int = Field(DEFAULT_SCALE, ge=1, le=LARGEST_SCALE)
+    """``lq`` is this many times smaller than ``gt``, in the built-in formats and in your own without a ``scale``."""
     sampling: Sampling = Sampling()
     tonemap: Tonemap = Tonemap()
     crop: Crop = Crop()
@@ -46,6 +59,22 @@ class Recipe(Section):
     """Your own formats, besides the five built-in ones."""
     categories: dict[Name, Category] = Field(min_length=1)
     movies: tuple[Movie, ...] = Field(min_length=1)
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _at_the_recipes_scale(cls, formats: Any, info: ValidationInfo) -> Any:
+        if not isinstance(formats, Mapping):
+            return formats
+        scale = info.data.get(
+            "scale", 1
+        )  # absent if it is invalid: then no format is to blame, and 1 divides all sizes
+        return {name: {"scale": scale, **spec} if isinstance(spec, Mapping) else spec for name, spec in formats.items()}
+
+    @model_serializer(mode="wrap")
+    def _without_the_default_scale(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that recipes without this setting keep their hash and their identity.
+        fields: dict[str, Any] = serialize(self)
+        return {name: value for name, value in fields.items() if (name, value) != ("scale", DEFAULT_SCALE)}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -65,8 +94,8 @@ class Recipe(Section):
 
     @property
     def all_formats(self) -> dict[str, Format]:
-        """The built-in formats and the recipe's own, which take precedence."""
-        return {**BUILT_IN_FORMATS, **self.formats}
+        """The built-in formats at the recipe's scale and the recipe's own, which take precedence."""
+        return {**built_in_formats(self.scale), **self.formats}
 
     @property
     def hash(self) -> str:
@@ -87,7 +116,7 @@ class Recipe(Section):
         category: str = "all",
         **fields: Any,
     ) -> Recipe:
-        """A recipe without a file, with one category of one built-in format; other fields as in a file."""
+        """A recipe without a file, with one category of one format; other fields as in a file, e.g. ``scale=4``."""
         paths = [movies] if isinstance(movies, (str, Path)) else movies
         entries = [{"path": str(path), "categories": [category]} for path in paths]
         return cls.from_dict({"categories": {category: {"formats": {format: 1.0}}}, "movies": entries} | fields)

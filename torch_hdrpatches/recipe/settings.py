@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -15,6 +16,9 @@ from ..frames import Box
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
+
+DEFAULT_SCALE, LARGEST_SCALE = 3, 16
+"""Of a recipe."""
 
 Instability: TypeAlias = Literal["cut", "flash", "black", "flat", "fade", "frozen"]
 
@@ -135,13 +139,17 @@ class Format(Section):
 
     gt: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     """Height, width of the ground truth in pixels; both divisible by ``scale``."""
-    scale: int = Field(3, ge=1)
-    """``lq`` is this many times smaller than ``gt``, in height and in width."""
+    scale: int = Field(DEFAULT_SCALE, ge=1)
+    """``lq`` is this many times smaller than ``gt``, in height and in width; the recipe's ``scale`` when absent."""
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
-        if self.gt[0] % self.scale or self.gt[1] % self.scale:
-            raise ValueError(f"gt is {self.gt[0]}x{self.gt[1]}, expected multiples of scale {self.scale}")
+        height, width = (max(1, length // self.scale) * self.scale for length in self.gt)
+        if (height, width) != self.gt:
+            raise ValueError(
+                f"gt is {self.gt[0]}x{self.gt[1]} (height x width), expected multiples of scale {self.scale}, "
+                f"such as {height}x{width}; or give this format another `scale`"
+            )
         return self
 
     def fits(self, area: Box) -> bool:
@@ -149,13 +157,23 @@ class Format(Section):
         return self.gt[0] <= area.height and self.gt[1] <= area.width
 
 
-BUILT_IN_FORMATS: Mapping[str, Format] = {
-    "small_540": Format(gt=(540, 540)),
-    "medium_169": Format(gt=(405, 720)),
-    "large_720": Format(gt=(720, 720)),
-    "xlarge_1440": Format(gt=(810, 1440)),
-    "fullhd_1920": Format(gt=(1080, 1920)),
+BUILT_IN_SIZES: Mapping[str, tuple[int, int]] = {
+    "small_540": (540, 540),
+    "medium_169": (405, 720),
+    "large_720": (720, 720),
+    "xlarge_1440": (810, 1440),
+    "fullhd_1920": (1080, 1920),
 }
+"""Height, width of the ground truth of the built-in formats; rounded down to multiples of the recipe's scale."""
+
+
+@cache
+def built_in_formats(scale: int = DEFAULT_SCALE) -> Mapping[str, Format]:
+    """The built-in formats at a scale of at most ``LARGEST_SCALE``."""
+    return {
+        name: Format(gt=(height // scale * scale, width // scale * scale), scale=scale)
+        for name, (height, width) in BUILT_IN_SIZES.items()
+    }
 
 
 class Category(Section):
