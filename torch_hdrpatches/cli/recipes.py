@@ -150,7 +150,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine makes samples of your movies, and recommend a number of workers."""
-    is_recipe = len(sources) == 1 and Path(sources[0]).suffix in (".toml", ".json")
+    is_recipe = len(sources) == 1 and Path(sources[0]).suffix in (".toml", ".json", ".yaml", ".yml")
     found = measure(Recipe.load(sources[0]) if is_recipe else Recipe.of(sources), seconds=seconds)
     if as_json:
         console.print_json(data=found.to_json())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecipeError
+from ..storage.paths import plain_path
 from .recipe import Recipe, unique_slug
 from .settings import built_in_formats
 from .toml import toml_text
@@ -59,7 +60,7 @@ class Converted:
 
 def convert(source: str | Path) -> Converted:
     """Read the old generator's JSON; raises RecipeError if it cannot be read or has invalid values."""
-    path = Path(source)
+    path = Path(plain_path(source))
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

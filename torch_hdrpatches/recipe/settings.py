@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
@@ -12,7 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ..color.curves import DEFAULT_CURVE, PRESETS, CurveName, ToneSettings
 from ..color.names import ACCEPTED, accepted_name
+from ..errors import StorageError
 from ..frames import Box
+from ..storage.paths import plain_path
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
@@ -186,14 +189,26 @@ class Category(Section):
 
 
 def _probabilities(value: object) -> object:
-    return dict.fromkeys(value, 1.0) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value, 1.0)
+    if not isinstance(value, Mapping):
+        raise ValueError("expected a list of names of categories, or a table of names to probabilities")
+    return value
+
+
+def _plain_path(value: object) -> object:
+    try:
+        return plain_path(value) if isinstance(value, (str, os.PathLike)) else value
+    except StorageError as error:
+        raise ValueError(str(error)) from None
 
 
 class Movie(Section):
     """A video file, the categories it is sampled for, and what to assume where its tags are missing."""
 
-    path: str
-    """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens."""
+    path: Annotated[str, BeforeValidator(_plain_path)]
+    """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens. ``~`` and environment
+    variables (``$NAME``) are replaced."""
     name: str | None = Field(None, pattern=r"^[a-z0-9_-]+$", max_length=40)
     """Unique name; made from the file name when absent."""
     categories: Annotated[dict[str, Probability], BeforeValidator(_probabilities)] = Field(min_length=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import MovieError, NoSamplesError, RecipeError
 from ..probe.facts_cache import known_facts
+from ..storage.paths import plain_path, unset_variables
 from ..video.facts import Facts
 from .recipe import slug, unique_slug
 from .settings import DEFAULT_SCALE, LARGEST_SCALE, Sampling, built_in_formats
@@ -54,7 +55,7 @@ def starter(places: Iterable[str | Path], folder: str | Path = ".", scale: int =
     used: dict[str, Facts] = {}
     categories: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for path, category in _movies(Path(place) for place in places):
+    for path, category in _movies(Path(plain_path(place)) for place in places):
         try:
             facts = known_facts(path)
             why = _too_little(facts)
@@ -68,7 +69,7 @@ def starter(places: Iterable[str | Path], folder: str | Path = ".", scale: int =
         reasons = "\n".join(f"{path}: {why}" for path, why in refused.items())
         raise NoSamplesError(f"none of the movies can be used:\n{reasons}" if reasons else "no movie found")
     left_out = "".join(f"#   {path}\n{indent(why, '#     ')}\n" for path, why in refused.items())
-    text = _text(used, categories, Path(folder), scale) + (f"# Left out:\n{left_out}" if left_out else "")
+    text = _text(used, categories, Path(plain_path(folder)), scale) + (f"# Left out:\n{left_out}" if left_out else "")
     return Starter(text, used, refused)
 
 
@@ -85,7 +86,7 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
     seen = set[Path]()
     for place in places:
         if not place.exists():
-            raise RecipeError(f"{place}: no such file or folder")
+            raise RecipeError(f"{place}: no such file or folder{unset_variables(str(place))}")
         paths = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES) if place.is_dir() else [place]
         for path in paths:
             if path.is_file() and path.resolve() not in seen:
