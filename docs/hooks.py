@@ -10,8 +10,8 @@ from annotated_types import BaseMetadata
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from torch_hdrpatches.recipe.recipe import Recipe
 from torch_hdrpatches.recipe.settings import (
-    BUILT_IN_FORMATS,
     Accept,
     Category,
     Crop,
@@ -21,6 +21,7 @@ from torch_hdrpatches.recipe.settings import (
     Section,
     Shards,
     Tonemap,
+    built_in_formats,
 )
 
 NAVIGATION = {
@@ -52,7 +53,8 @@ SECTIONS: dict[str, type[Section]] = {
     "[shards]": Shards,
 }
 
-SEED = FieldInfo(annotation=int, default=0, description="The seed of all random numbers.")
+SCALES = (2, 3, 4)
+"""Scales for which the sizes of the built-in formats are listed."""
 
 REFERENCE, RESULTS = "<!-- reference -->", "<!-- results -->"
 MEASURED = Path(__file__).parent.parent / "benchmarks" / "results" / "results.md"
@@ -77,11 +79,14 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def recipe_reference() -> str:
     """All sections of a recipe, each as a table of its settings."""
-    parts = ["## Top level\n", _table({"seed": SEED})]
+    parts = ["## Top level\n", _table({name: Recipe.model_fields[name] for name in ("seed", "scale")})]
     for title, section in SECTIONS.items():
         parts += [f"## `{title}`\n", f"{(section.__doc__ or '').strip()}\n", _table(section.model_fields)]
-    parts += ["## Built-in formats\n", "| name | ground truth, height x width | scale |\n|---|---|---|"]
-    parts += [f"| `{name}` | {fmt.gt[0]} x {fmt.gt[1]} | {fmt.scale} |" for name, fmt in BUILT_IN_FORMATS.items()]
+    parts += ["## Built-in formats\n", "Height x width of the ground truth, rounded down to multiples of the scale.\n"]
+    parts += ["".join(["| name |", *(f" `scale = {scale}` |" for scale in SCALES)]), "|---" * (len(SCALES) + 1) + "|"]
+    for name in built_in_formats():
+        sizes = [built_in_formats(scale)[name].gt for scale in SCALES]
+        parts.append("".join([f"| `{name}` |", *(f" {height} x {width} |" for height, width in sizes)]))
     return "\n".join(parts) + "\n"
 
 

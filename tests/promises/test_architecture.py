@@ -38,6 +38,8 @@ HOMES = {
     "matplotlib": {"analysis/charts.py"},
     "jinja2": {"analysis/html_report.py"},
     "pydantic": {"recipe"},
+    "pydantic_core": {"recipe"},
+    "yaml": {"recipe"},
     "tomlkit": {"recipe"},
     "fsspec": {"storage"},
     "isal": {"shards/png.py"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from torch_hdrpatches import Recipe
 from torch_hdrpatches.errors import RecipeError
 from torch_hdrpatches.recipe.recipe import slug
-from torch_hdrpatches.recipe.settings import BUILT_IN_FORMATS
+from torch_hdrpatches.recipe.settings import LARGEST_SCALE, built_in_formats
+from torch_hdrpatches.recipe.toml import recipe_toml
 
 TOML = """
 seed = 3
@@ -59,7 +61,7 @@ def test_json_is_accepted(tmp_path):
 
 
 def test_the_five_formats_are_built_in():
-    sizes = {name: (*spec.gt, spec.scale) for name, spec in BUILT_IN_FORMATS.items()}
+    sizes = {name: (*spec.gt, spec.scale) for name, spec in Recipe.from_dict(base()).all_formats.items()}
     assert sizes == {
         "small_540": (540, 540, 3),
         "medium_169": (405, 720, 3),
@@ -67,6 +69,72 @@ def test_the_five_formats_are_built_in():
         "xlarge_1440": (810, 1440, 3),
         "fullhd_1920": (1080, 1920, 3),
     }
+
+
+def test_the_built_in_formats_follow_the_recipes_scale():
+    sizes = {name: (*spec.gt, spec.scale) for name, spec in Recipe.from_dict(base(scale=4)).all_formats.items()}
+    assert sizes == {
+        "small_540": (540, 540, 4),
+        "medium_169": (404, 720, 4),
+        "large_720": (720, 720, 4),
+        "xlarge_1440": (808, 1440, 4),
+        "fullhd_1920": (1080, 1920, 4),
+    }
+    assert Recipe.of("a.mkv", scale=2).all_formats["medium_169"].gt == (404, 720)
+
+
+@pytest.mark.parametrize("scale", range(1, LARGEST_SCALE + 1))
+def test_the_built_in_formats_are_as_large_as_a_scale_allows(scale):
+    for name, spec in built_in_formats(scale).items():
+        for length, at_scale_1 in zip(spec.gt, built_in_formats(1)[name].gt, strict=True):
+            assert length % scale == 0
+            assert at_scale_1 - scale < length <= at_scale_1
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_a_format_without_a_scale_follows_the_recipes_and_one_with_a_scale_does_not(scale, tmp_path):
+    formats = {
+        "plain": {"gt": [240, 240]},
+        "own": {"gt": [240, 240], "scale": 3},
+        "other": {"gt": [64, 64], "scale": 2},
+    }
+    recipe = Recipe.from_dict(base(scale=scale, formats=formats))
+    assert [spec.scale for spec in recipe.formats.values()] == [scale, 3, 2]
+    (tmp_path / "recipe.toml").write_text(recipe_toml(recipe))
+    assert Recipe.load(tmp_path / "recipe.toml").formats == recipe.formats
+    assert Recipe.from_dict(recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_recipe_that_does_not_set_a_scale_is_the_same_recipe_as_before_there_was_one():
+    fields = {
+        "seed": 5,
+        "formats": {"tiny": {"gt": [90, 120]}, "four": {"gt": [64, 64], "scale": 4}},
+        "categories": {"space": {"formats": {"small_540": 1, "tiny": 2, "four": 1.5}}},
+        "movies": [{"path": "a.mkv", "name": "a", "categories": ["space"], "timestamps": 9}],
+    }
+    assert Recipe.from_dict(fields).hash == Recipe.from_dict(fields | {"scale": 3}).hash == "3fe7657d244fcb35"
+    assert "scale" not in Recipe.from_dict(fields | {"scale": 3}).model_dump()
+    assert Recipe.from_dict(fields | {"scale": 2, "formats": fields["formats"] | {"tiny": {"gt": [90, 120]}}}).hash != (
+        Recipe.from_dict(fields).hash
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"formats": {"odd": {"gt": [250, 64]}}, "scale": 4},
+            "formats.odd: gt is 250x64 .* scale 4, such as 248x64; or",
+        ),
+        ({"formats": {"odd": {"gt": [2, 2]}}}, "formats.odd: gt is 2x2 .* scale 3, such as 3x3; or"),
+        ({"formats": {"even": {"gt": [256, 256]}}, "scale": 0}, "scale: .* greater than or equal to 1, found 0"),
+        ({"formats": {"even": {"gt": [256, 256]}}, "scale": "x"}, "scale: .* integer.*, found 'x'"),
+    ],
+)
+def test_a_scale_that_is_not_possible_is_named_in_one_line(changes, message):
+    with pytest.raises(RecipeError) as caught:
+        Recipe.from_dict(base(**changes))
+    assert re.fullmatch(f"recipe: {message}.*", str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,20 @@ def test_the_recipe_gives_samples_of_every_movie_as_it_is(library):
     }
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_recipe_has_the_scale_that_is_asked_for(library, scale):
+    (library.parent / "recipe.toml").write_text(starter([library], library.parent, scale).text)
+    for sample in HDRPatchDataset(library.parent / "recipe.toml"):
+        height, width = sample["gt"].shape[-2:]
+        assert sample["lq"].shape[-2:] == (height // scale, width // scale)
+        assert height % scale == width % scale == 0
+
+
+def test_a_scale_that_is_not_possible_is_refused(library):
+    with pytest.raises(RecipeError, match="scale is 0, expected 1 to 16"):
+        starter([library], scale=0)
+
+
 def test_a_place_that_is_not_there_and_one_without_movies_are_errors(tmp_path):
     with pytest.raises(RecipeError, match="gone"):
         starter([tmp_path / "gone"])
@@ -69,10 +83,11 @@ def test_a_place_that_is_not_there_and_one_without_movies_are_errors(tmp_path):
 
 
 def test_the_command_does_not_overwrite(library):
-    command = [sys.executable, "-m", "torch_hdrpatches.cli", "init", str(library), "-o", "recipe.toml"]
+    command = [sys.executable, "-m", "torch_hdrpatches.cli", "init", str(library), "-o", "recipe.toml", "--scale", "4"]
     first = subprocess.run(command, cwd=library.parent, capture_output=True, text=True, timeout=60)
     assert first.returncode == 0, first.stderr
     assert "left out" in first.stdout
+    assert Recipe.load(library.parent / "recipe.toml").scale == 4
     again = subprocess.run(command, cwd=library.parent, capture_output=True, text=True, timeout=60)
     assert (again.returncode, "exists already" in again.stderr) == (2, True)
 

@@ -14,7 +14,7 @@ from torch_hdrpatches.errors import MovieError, MovieOpenError, RecipeError
 from torch_hdrpatches.frames import Box
 from torch_hdrpatches.probe import open_movie
 from torch_hdrpatches.rng import rng_at
-from torch_hdrpatches.sampling import PatchStream
+from torch_hdrpatches.sampling import PatchStream, Sample
 from torch_hdrpatches.sampling.cutter import Cutter, weighted_choice
 from torch_hdrpatches.sampling.geometry import random_box
 from torch_hdrpatches.testing import read_number
@@ -139,6 +139,19 @@ def test_crops_lie_inside_the_picture_and_outside_the_bars(recipe):
         assert tuple(sample["gt"].shape) == (3, height, width)
         assert tuple(sample["lq"].shape) == (7, 3, height // 3, width // 3)
         assert sample["gt"].dtype == sample["lq"].dtype == torch.uint8
+
+
+@pytest.mark.parametrize("gt", ["centre", "sequence"])
+@pytest.mark.parametrize("output", ["sdr", "hdr", "both"])
+def test_tensors_come_first_and_can_be_viewed_in_any_shape(recipe, output, gt):
+    tensors = ["lq", "gt", "lq_hdr", "gt_hdr"] if output == "both" else ["lq", "gt"]
+    for sample in samples(PatchStream(recipe, output=output, gt=gt)):
+        assert list(sample)[: len(tensors) + 1] == [*tensors, "key"]
+        assert list(sample) == [name for name in Sample.__annotations__ if name in sample]
+        for name in tensors:
+            frames, height, width = sample[name].shape[:-3].numel(), *sample[name].shape[-2:]
+            assert tuple(sample[name].view(frames * 3, height, width).shape) == (frames * 3, height, width)
+            assert sample[name].untyped_storage().nbytes() == sample[name].nbytes
 
 
 def test_a_format_that_does_not_fit_is_replaced_by_one_that_does(recipe):

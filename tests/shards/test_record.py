@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from tests.helpers.samples import digest
 from torch_hdrpatches import read_shards
 from torch_hdrpatches.errors import ShardError
+from torch_hdrpatches.sampling import Sample
 from torch_hdrpatches.shards import decode
 from torch_hdrpatches.shards.browse import shards_of
 from torch_hdrpatches.shards.record import ShardWriter, members_of, records, sample_of
@@ -61,6 +62,15 @@ def golden():
 def test_a_record_keeps_every_bit(codec):
     for sample in golden():
         assert_equal(sample_of(sample["key"], members_of(sample, codec)), sample)
+
+
+@pytest.mark.parametrize("codec", ["png", "npy"])
+def test_a_sample_read_back_has_its_keys_in_order_and_contiguous_tensors(codec):
+    for sample in golden():
+        fields = dict(reversed(sample.items())) | {"added_by_a_transform": 1}
+        again = sample_of(sample["key"], members_of(fields, codec))
+        assert list(again) == [*Sample.__annotations__, "added_by_a_transform"]
+        assert all(tensor.is_contiguous() for tensor in list(again.values())[:4])
 
 
 def test_equal_samples_make_equal_bytes():

@@ -12,8 +12,8 @@ from torch_hdrpatches.transforms import Compose, Flip, OldLanczos, ReverseTime, 
 def sample(height: int = 18, width: int = 18, sequence: bool = False) -> dict[str, object]:
     """``lq`` is every third pixel of seven different frames, ``gt`` their centre or all of them."""
     codes = np.random.default_rng(2).integers(0, 256, (7, height, width, 3), dtype=np.uint8)
-    frames = torch.from_numpy(codes).permute(0, 3, 1, 2)
-    lq = OldLanczos()(frames, 3, np.random.default_rng())
+    frames = torch.from_numpy(codes).permute(0, 3, 1, 2).contiguous()
+    lq = OldLanczos()(frames, 3, np.random.default_rng()).contiguous()
     return {"key": "a", "gt": frames if sequence else frames[3], "lq": lq, "crop": (0, 0, height, width)}
 
 
@@ -24,6 +24,8 @@ def test_low_quality_frames_still_match_the_ground_truth(size, sequence, seed):
     original = sample(*size, sequence)
     changed = Compose()(original, np.random.default_rng(seed))
     gt, lq = changed["gt"], changed["lq"]
+    assert gt.is_contiguous()
+    assert lq.is_contiguous()
     assert gt.shape == original["gt"].shape
     assert lq.shape == original["lq"].shape
     assert torch.equal(gt[..., 1::3, 1::3], lq if sequence else lq[3])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..frames import Plane
 from ..sampling.sample import Sample
+from ..storage.paths import plain_path
 from .report_data import select, source_frames
 
 HEIGHT = 198
@@ -41,8 +42,9 @@ def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Pat
         NoSamplesError: if there are no samples to show.
     """
     selection = select(source, rows)
-    _sheet(selection.samples, source_frames(selection)).save(path)
-    return Path(path)
+    target = Path(plain_path(path))
+    _sheet(selection.samples, source_frames(selection)).save(target)
+    return target
 
 
 def as_image(frames: Tensor) -> Image.Image:

@@ -19,6 +19,7 @@ from ..frames import Box, Plane
 from ..recipe.toml import recipe_toml
 from ..sampling.geometry import Geometry
 from ..sampling.sample import Sample
+from ..storage.paths import plain_path
 from . import charts
 from .contact_sheet import as_image, boxed
 from .report_data import NITS, Refused, Selection, lights, most_telling, refused_windows, select, source_frames
@@ -56,8 +57,9 @@ def html_report(source: str | Path, path: str | Path, rows: int = 48) -> Path:
     environment.filters |= {"webp": _webp, "on_one_line": _on_one_line}
     template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     page = template.render(**_page(select(source, rows, records=RECORDS)))
-    Path(path).write_text(page, encoding="utf-8")
-    return Path(path)
+    target = Path(plain_path(path))
+    target.write_text(page, encoding="utf-8")
+    return target
 
 
 def _page(selection: Selection) -> dict[str, Any]:

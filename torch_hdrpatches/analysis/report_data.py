@@ -27,6 +27,7 @@ from ..shards.browse import exported_metadata, exported_samples, is_export, spre
 from ..shards.manifest import manifest_of, recipe_of, tally_of
 from ..shards.record import IMAGE_KEYS
 from ..storage.folder import Folder
+from ..storage.paths import plain_path
 from ..video.facts import Facts, facts_of
 from .movie_view import MovieView, open_view, probe_all
 
@@ -92,7 +93,11 @@ def select(source: str | Path, rows: int, *, records: int = 0) -> Selection:
     Of an export, also reads the metadata of about ``records`` records and decodes some of its refused windows again.
     Raises NoSamplesError if there are no samples.
     """
-    found = _of_export(Folder.of(source), rows, records) if is_export(source) else _of_recipe(Path(source), rows)
+    found = (
+        _of_export(Folder.of(source), rows, records)
+        if is_export(source)
+        else _of_recipe(Path(plain_path(source)), rows)
+    )
     if not found.samples:
         raise NoSamplesError(f"{source}: no samples to show: {found.tally.explain()}")
     return found

@@ -12,6 +12,7 @@ from rich.console import Console
 from typer.exceptions import TyperException
 
 from ..errors import HDRPatchesError, RecipeError
+from ..storage.paths import plain_path
 from . import exports, recipes
 from .output import ExitCode, say
 
@@ -38,7 +39,7 @@ def options(
 def main() -> None:
     """Run a command. An error of this package becomes one line on stderr and an exit code."""
     try:
-        code = app(standalone_mode=False)
+        code = app(list(map(_with_plain_path, sys.argv[1:])), standalone_mode=False)
     except TyperException as error:
         _stop(error.format_message(), ExitCode.BAD_RECIPE)
     except HDRPatchesError as error:
@@ -49,6 +50,13 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _stop("interrupted; run the same export command again to resume", ExitCode.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+
+
+def _with_plain_path(argument: str) -> str:
+    """An argument without the ``~`` and ``$NAME`` that the shell has left in it, as it does in ``--out=~/x``."""
+    option, equals, value = argument.partition("=")
+    is_option = argument.startswith("-") and equals
+    return f"{option}={plain_path(value)}" if is_option else plain_path(argument)
 
 
 def _stop(message: str, code: int) -> NoReturn:

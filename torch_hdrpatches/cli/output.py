@@ -27,7 +27,7 @@ from ..recipe.recipe import ResolvedRecipe
 from ..sampling.tally import Tally
 
 console = Console()
-RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (TOML or JSON).")]
+RecipeFile = Annotated[Path, typer.Argument(help="Recipe file (TOML, JSON or YAML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -32,10 +32,11 @@ def init(
         list[Path], typer.Argument(help="Movie files, or folders to search; a folder's name becomes a category.")
     ],
     out: NewRecipe = Path("recipe.toml"),
+    scale: Annotated[int, typer.Option(help="How many times smaller lq is than gt.")] = 3,
 ) -> None:
     """Write a commented starter recipe for movie files or folders."""
     _refuse_to_overwrite(out)
-    written = starter(movies, out.parent)
+    written = starter(movies, out.parent, scale)
     out.write_text(written.text, encoding="utf-8")
     for path, why in written.refused.items():
         say(f"[yellow]left out[/] {escape(path)}: {escape(why)}", markup=True)
@@ -149,7 +150,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine makes samples of your movies, and recommend a number of workers."""
-    is_recipe = len(sources) == 1 and Path(sources[0]).suffix in (".toml", ".json")
+    is_recipe = len(sources) == 1 and Path(sources[0]).suffix in (".toml", ".json", ".yaml", ".yml")
     found = measure(Recipe.load(sources[0]) if is_recipe else Recipe.of(sources), seconds=seconds)
     if as_json:
         console.print_json(data=found.to_json())

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 
 from ..color.curves import implausible_peaks
 from ..color.names import accepted_name, is_hdr
 from ..errors import DamagedMovieError, RecipeError, UnsupportedMovieError, UntaggedMovieError
 from ..frames import ColorTags
+from ..storage.paths import plain_path
 from ..video.container import videos_of
 from ..video.decoder import Decoder
 from ..video.facts import Facts
@@ -29,7 +31,7 @@ TAGS = (*NEEDED_TAGS, "range", "chroma_location")
 ASSUMABLE = (*TAGS, "scan")
 
 
-def probe(path: str, *, assume: Mapping[str, str] | None = None) -> Facts:
+def probe(path: str | Path, *, assume: Mapping[str, str] | None = None) -> Facts:
     """Read the facts of a movie.
 
     Args:
@@ -42,20 +44,20 @@ def probe(path: str, *, assume: Mapping[str, str] | None = None) -> Facts:
         RecipeError: ``assume`` has an invalid field or value.
     """
     try:
-        return TimedCall(partial(_facts, path, _assumed(assume or {}))).result(PROBE_TIMEOUT_SECONDS)
+        return TimedCall(partial(_facts, plain_path(path), _assumed(assume or {}))).result(PROBE_TIMEOUT_SECONDS)
     except TimeoutError as error:
-        raise DamagedMovieError(path, f"probing gave {error}", "remux or re-encode it") from None
+        raise DamagedMovieError(plain_path(path), f"probing gave {error}", "remux or re-encode it") from None
 
 
 def open_movie(
-    path: str, *, assume: Mapping[str, str] | None = None, facts: Facts | None = None, threads: int = 1
+    path: str | Path, *, assume: Mapping[str, str] | None = None, facts: Facts | None = None, threads: int = 1
 ) -> MovieReader:
     """Open a movie; it is probed first unless ``facts`` are given.
 
     Raises:
         MovieError: the movie cannot be used; says why, and what would help.
     """
-    return MovieReader(path, facts if facts is not None else probe(path, assume=assume), threads)
+    return MovieReader(plain_path(path), facts if facts is not None else probe(path, assume=assume), threads)
 
 
 def _facts(path: str, assumed: Mapping[str, str]) -> Facts:

@@ -57,7 +57,7 @@ def verdict_on(path: str, assume: Mapping[str, str] | None = None) -> Verdict:
         return Verdict(path, None, 0.0, error.reason, error.remedy, is_untagged=True) if otherwise.facts else otherwise
     except MovieError as error:
         return Verdict(path, None, 0.0, error.reason, error.remedy)
-    with Decoder(path, facts.stream) as decoder:
+    with Decoder(facts.path, facts.stream) as decoder:
         early = islice(decoder, 2000)  # packets: more than a minute
         packets = [(coded.pts, coded.is_key) for coded in early if coded.pts is not None]
         times = sorted([pts for pts, is_key in packets if is_key] + [pts for pts, _ in packets[-1:]])

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RecipeError
+from ..storage.paths import plain_path
 from .recipe import Recipe, unique_slug
-from .settings import BUILT_IN_FORMATS
+from .settings import built_in_formats
 from .toml import toml_text
 
 SETTINGS = {
@@ -59,7 +60,7 @@ class Converted:
 
 def convert(source: str | Path) -> Converted:
     """Read the old generator's JSON; raises RecipeError if it cannot be read or has invalid values."""
-    path = Path(source)
+    path = Path(plain_path(source))
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -149,7 +150,7 @@ class _Conversion:
     def _format(self, category: str, name: str, spec: Mapping[str, Any]) -> str:
         """The new name of a format. Sizes are width, height in the old file."""
         width, height = spec["gt_size"]
-        built_in, own, note = BUILT_IN_FORMATS.get(name), self._name(name), ""
+        built_in, own, note = built_in_formats().get(name), self._name(name), ""
         if built_in and (height, width) == built_in.gt[::-1] != built_in.gt:
             # Some configurations have the height first; the name of the format tells.
             (height, width), note = built_in.gt, "; written height first, as the format's name tells"

@@ -6,19 +6,29 @@ import glob
 import hashlib
 import json
 import re
-import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ..errors import RecipeError
 from ..frames import Box
 from ..storage.folder import matching_files
+from ..storage.paths import plain_path, unset_variables
 from ..storage.remote import is_url
+from .messages import mistakes
 from .settings import (
-    BUILT_IN_FORMATS,
+    DEFAULT_SCALE,
+    LARGEST_SCALE,
     Accept,
     Category,
     Crop,
@@ -30,13 +40,18 @@ from .settings import (
     Section,
     Shards,
     Tonemap,
+    built_in_formats,
 )
+from .sources import plain, read_fields
 
 
 class Recipe(Section):
     """All settings of a stream. Equal recipes give equal samples."""
 
     seed: int = 0
+    """The seed of all random numbers."""
+    scale: int = Field(DEFAULT_SCALE, ge=1, le=LARGEST_SCALE)
+    """``lq`` is this many times smaller than ``gt``, in the built-in formats and in your own without a ``scale``."""
     sampling: Sampling = Sampling()
     tonemap: Tonemap = Tonemap()
     crop: Crop = Crop()
@@ -46,6 +61,22 @@ class Recipe(Section):
     """Your own formats, besides the five built-in ones."""
     categories: dict[Name, Category] = Field(min_length=1)
     movies: tuple[Movie, ...] = Field(min_length=1)
+
+    @field_validator("formats", mode="before")
+    @classmethod
+    def _at_the_recipes_scale(cls, formats: Any, info: ValidationInfo) -> Any:
+        if not isinstance(formats, Mapping):
+            return formats
+        scale = info.data.get(
+            "scale", 1
+        )  # absent if it is invalid: then no format is to blame, and 1 divides all sizes
+        return {name: {"scale": scale, **spec} if isinstance(spec, Mapping) else spec for name, spec in formats.items()}
+
+    @model_serializer(mode="wrap")
+    def _without_the_default_scale(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # So that recipes without this setting keep their hash and their identity.
+        fields: dict[str, Any] = serialize(self)
+        return {name: value for name, value in fields.items() if (name, value) != ("scale", DEFAULT_SCALE)}
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
@@ -65,8 +96,8 @@ class Recipe(Section):
 
     @property
     def all_formats(self) -> dict[str, Format]:
-        """The built-in formats and the recipe's own, which take precedence."""
-        return {**BUILT_IN_FORMATS, **self.formats}
+        """The built-in formats at the recipe's scale and the recipe's own, which take precedence."""
+        return {**built_in_formats(self.scale), **self.formats}
 
     @property
     def hash(self) -> str:
@@ -87,45 +118,45 @@ class Recipe(Section):
         category: str = "all",
         **fields: Any,
     ) -> Recipe:
-        """A recipe without a file, with one category of one built-in format; other fields as in a file."""
+        """A recipe without a file, with one category of one format; other fields as in a file, e.g. ``scale=4``."""
         paths = [movies] if isinstance(movies, (str, Path)) else movies
-        entries = [{"path": str(path), "categories": [category]} for path in paths]
+        entries = [{"path": path, "categories": [category]} for path in paths]
         return cls.from_dict({"categories": {category: {"formats": {format: 1.0}}}, "movies": entries} | fields)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], *, source: str = "recipe") -> Recipe:
-        """Validate a mapping.
+        """Validate a mapping, which may be, or hold, configurations of OmegaConf.
 
         Raises:
             RecipeError: with one line per invalid field.
         """
         try:
+            fields = plain(fields)
             return cls.model_validate(fields)
         except ValidationError as error:
-            raise RecipeError("\n".join(f"{source}: {line}" for line in _messages(error))) from None
+            lines = mistakes(error, cls, fields)
+            raise RecipeError("\n".join(f"{source}: {line}" for line in lines)) from None
+        except ValueError as error:
+            raise RecipeError(f"{source}: {error}") from None
 
     @classmethod
     def load(cls, source: str | Path | Mapping[str, Any] | Recipe) -> Recipe:
-        """A recipe from a TOML or JSON file, a mapping, or a recipe. Movie paths are relative to the file's folder.
+        """A recipe from a TOML, JSON or YAML file, a mapping, or a recipe.
+
+        In paths, ``~`` and ``$NAME`` are replaced; movie paths are relative to the file's folder.
 
         Raises:
             RecipeError: if the file cannot be read, or the recipe is invalid.
+            MissingExtraError: for YAML, if PyYAML is not installed.
         """
         if isinstance(source, Recipe):
             return source
         if isinstance(source, Mapping):
             return cls.from_dict(source)
-        path = Path(source)
-        try:
-            text = path.read_text(encoding="utf-8")
-            fields = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        except OSError as error:
-            raise RecipeError(f"{path}: {error.strerror or error}; write one with `hdrpatches init`") from None
-        except ValueError as error:
-            raise RecipeError(f"{path}: not valid {'JSON' if path.suffix == '.json' else 'TOML'}: {error}") from None
-        if not isinstance(fields, dict):
-            raise RecipeError(f"{path}: expected a table of settings, found {type(fields).__name__}")
-        recipe = cls.from_dict(fields, source=str(path))
+        if not isinstance(source, (str, Path)):
+            raise RecipeError(f"expected a path, a mapping or a Recipe, found {type(source).__name__}")
+        path = Path(plain_path(source))
+        recipe = cls.from_dict(read_fields(path), source=str(path))
         folder = path.resolve().parent
         movies = tuple(movie.model_copy(update={"path": _rooted(movie.path, folder)}) for movie in recipe.movies)
         return recipe.model_copy(update={"movies": movies})
@@ -170,7 +201,7 @@ def slug(path: str) -> str:
 
 
 def _rooted(path: str, folder: Path) -> str:
-    return path if is_url(path) else str(folder / Path(path).expanduser())
+    return path if is_url(path) else str(folder / path)
 
 
 def unique_slug(path: str, taken: Collection[str]) -> str:
@@ -189,8 +220,8 @@ def _matches(index: int, movie: Movie) -> list[str]:
     matches = matching_files(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
     if not matches:
         raise RecipeError(
-            f"movies.{index}.path: no such file: {path}; correct the path (relative paths start at the recipe's "
-            "folder) or remove this entry"
+            f"movies.{index}.path: no such file: {path}{unset_variables(path)}; correct the path (relative paths start "
+            "at the recipe's folder) or remove this entry"
         )
     if len(matches) > 1 and movie.name:
         raise RecipeError(f"movies.{index}.name: {path} matches {len(matches)} files; remove `name`")
@@ -201,22 +232,3 @@ def _check_names(message: str, names: Iterable[str], known: Collection[str]) -> 
     for name in names:
         if name not in known:
             raise ValueError(f"{message} {name!r}, expected one of: {', '.join(sorted(known))}")
-
-
-def _messages(error: ValidationError) -> Iterator[str]:
-    for detail in error.errors(include_url=False):
-        field = ".".join(str(part) for part in detail["loc"])
-        message = detail["msg"].removeprefix("Value error, ")
-        if detail["type"] == "extra_forbidden":
-            message = f"unknown key; {_valid_keys(detail['loc'])}"
-        elif not isinstance(detail["input"], dict) and detail["type"] != "missing":
-            message = f"{message}, found {detail['input']!r}"
-        yield f"{field}: {message}" if field else message
-
-
-def _valid_keys(loc: tuple[int | str, ...]) -> str:
-    section: Any = Recipe
-    if len(loc) > 1:  # the section itself, or the type within a dict or tuple of sections
-        annotation = Recipe.model_fields[str(loc[0])].annotation
-        section = next(part for part in (annotation, *get_args(annotation)) if hasattr(part, "model_fields"))
-    return "valid here: " + ", ".join(section.model_fields)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -11,10 +13,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ..color.curves import DEFAULT_CURVE, PRESETS, CurveName, ToneSettings
 from ..color.names import ACCEPTED, accepted_name
+from ..errors import StorageError
 from ..frames import Box
+from ..storage.paths import plain_path
 
 Probability = Annotated[float, Field(gt=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=24)]
+
+DEFAULT_SCALE, LARGEST_SCALE = 3, 16
+"""Of a recipe."""
 
 Instability: TypeAlias = Literal["cut", "flash", "black", "flat", "fade", "frozen"]
 
@@ -135,13 +142,17 @@ class Format(Section):
 
     gt: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     """Height, width of the ground truth in pixels; both divisible by ``scale``."""
-    scale: int = Field(3, ge=1)
-    """``lq`` is this many times smaller than ``gt``, in height and in width."""
+    scale: int = Field(DEFAULT_SCALE, ge=1)
+    """``lq`` is this many times smaller than ``gt``, in height and in width; the recipe's ``scale`` when absent."""
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
-        if self.gt[0] % self.scale or self.gt[1] % self.scale:
-            raise ValueError(f"gt is {self.gt[0]}x{self.gt[1]}, expected multiples of scale {self.scale}")
+        height, width = (max(1, length // self.scale) * self.scale for length in self.gt)
+        if (height, width) != self.gt:
+            raise ValueError(
+                f"gt is {self.gt[0]}x{self.gt[1]} (height x width), expected multiples of scale {self.scale}, "
+                f"such as {height}x{width}; or give this format another `scale`"
+            )
         return self
 
     def fits(self, area: Box) -> bool:
@@ -149,13 +160,23 @@ class Format(Section):
         return self.gt[0] <= area.height and self.gt[1] <= area.width
 
 
-BUILT_IN_FORMATS: Mapping[str, Format] = {
-    "small_540": Format(gt=(540, 540)),
-    "medium_169": Format(gt=(405, 720)),
-    "large_720": Format(gt=(720, 720)),
-    "xlarge_1440": Format(gt=(810, 1440)),
-    "fullhd_1920": Format(gt=(1080, 1920)),
+BUILT_IN_SIZES: Mapping[str, tuple[int, int]] = {
+    "small_540": (540, 540),
+    "medium_169": (405, 720),
+    "large_720": (720, 720),
+    "xlarge_1440": (810, 1440),
+    "fullhd_1920": (1080, 1920),
 }
+"""Height, width of the ground truth of the built-in formats; rounded down to multiples of the recipe's scale."""
+
+
+@cache
+def built_in_formats(scale: int = DEFAULT_SCALE) -> Mapping[str, Format]:
+    """The built-in formats at a scale of at most ``LARGEST_SCALE``."""
+    return {
+        name: Format(gt=(height // scale * scale, width // scale * scale), scale=scale)
+        for name, (height, width) in BUILT_IN_SIZES.items()
+    }
 
 
 class Category(Section):
@@ -168,14 +189,26 @@ class Category(Section):
 
 
 def _probabilities(value: object) -> object:
-    return dict.fromkeys(value, 1.0) if isinstance(value, (list, tuple)) else value
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value, 1.0)
+    if not isinstance(value, Mapping):
+        raise ValueError("expected a list of names of categories, or a table of names to probabilities")
+    return value
+
+
+def _plain_path(value: object) -> object:
+    try:
+        return plain_path(value) if isinstance(value, (str, os.PathLike)) else value
+    except StorageError as error:
+        raise ValueError(str(error)) from None
 
 
 class Movie(Section):
     """A video file, the categories it is sampled for, and what to assume where its tags are missing."""
 
-    path: str
-    """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens."""
+    path: Annotated[str, BeforeValidator(_plain_path)]
+    """A file, a glob (each match is a movie, named after its file), or a URL that fsspec opens. ``~`` and environment
+    variables (``$NAME``) are replaced."""
     name: str | None = Field(None, pattern=r"^[a-z0-9_-]+$", max_length=40)
     """Unique name; made from the file name when absent."""
     categories: Annotated[dict[str, Probability], BeforeValidator(_probabilities)] = Field(min_length=1)

@@ -12,9 +12,10 @@ from typing import Any
 
 from ..errors import MovieError, NoSamplesError, RecipeError
 from ..probe.facts_cache import known_facts
+from ..storage.paths import plain_path, unset_variables
 from ..video.facts import Facts
 from .recipe import slug, unique_slug
-from .settings import BUILT_IN_FORMATS, Sampling
+from .settings import DEFAULT_SCALE, LARGEST_SCALE, Sampling, built_in_formats
 from .toml import toml_text
 
 SUFFIXES = {
@@ -42,16 +43,19 @@ class Starter:
     """Path to the reason why the movie cannot be used, and what would help."""
 
 
-def starter(places: Iterable[str | Path], folder: str | Path = ".") -> Starter:
+def starter(places: Iterable[str | Path], folder: str | Path = ".", scale: int = DEFAULT_SCALE) -> Starter:
     """A commented recipe for these files, and folders searched recursively, which name the categories.
 
-    Paths in it are relative to ``folder``, where it will be saved. Raises RecipeError if a place does not exist, and
-    NoSamplesError with the reasons if no movie can be used.
+    Paths in it are relative to ``folder``, where it will be saved; ``scale`` is how many times smaller ``lq`` is than
+    ``gt``. Raises RecipeError if the scale is not possible or a place does not exist, and NoSamplesError with the
+    reasons if no movie can be used.
     """
+    if not 1 <= scale <= LARGEST_SCALE:
+        raise RecipeError(f"scale is {scale}, expected 1 to {LARGEST_SCALE}")
     used: dict[str, Facts] = {}
     categories: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for path, category in _movies(Path(place) for place in places):
+    for path, category in _movies(Path(plain_path(place)) for place in places):
         try:
             facts = known_facts(path)
             why = _too_little(facts)
@@ -65,7 +69,7 @@ def starter(places: Iterable[str | Path], folder: str | Path = ".") -> Starter:
         reasons = "\n".join(f"{path}: {why}" for path, why in refused.items())
         raise NoSamplesError(f"none of the movies can be used:\n{reasons}" if reasons else "no movie found")
     left_out = "".join(f"#   {path}\n{indent(why, '#     ')}\n" for path, why in refused.items())
-    text = _text(used, categories, Path(folder)) + (f"# Left out:\n{left_out}" if left_out else "")
+    text = _text(used, categories, Path(plain_path(folder)), scale) + (f"# Left out:\n{left_out}" if left_out else "")
     return Starter(text, used, refused)
 
 
@@ -82,7 +86,7 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
     seen = set[Path]()
     for place in places:
         if not place.exists():
-            raise RecipeError(f"{place}: no such file or folder")
+            raise RecipeError(f"{place}: no such file or folder{unset_variables(str(place))}")
         paths = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES) if place.is_dir() else [place]
         for path in paths:
             if path.is_file() and path.resolve() not in seen:
@@ -92,18 +96,20 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
                 yield str(path), re.sub(r"[^a-z0-9_]+", "-", name.lower()).strip("-")[:24] or "all"
 
 
-def _text(used: Mapping[str, Facts], categories: Mapping[str, str], folder: Path) -> str:
+def _text(used: Mapping[str, Facts], categories: Mapping[str, str], folder: Path, scale: int) -> str:
     comments = {
         "": "All keys are optional except categories and movies; docs/recipe.md explains them.\n"
         "See what this recipe gives before you export:  hdrpatches plan THIS  and  hdrpatches preview THIS",
+        "scale": "lq is this many times smaller than gt; 2 and 4 are usual, too",
         "sampling.timestamps_per_movie": "evenly spaced moments; shorter movies have fewer, see below",
         "sampling.stability": "refuse windows with cuts, flashes, fades, repeated, black or flat frames",
         "tonemap.curve": "or hable, reinhard, bt2390, bt2446a, gamma, clip, linear, none",
-        "formats.patch.gt": "height, width; lq is 3 times smaller",
+        "formats.patch.gt": "height, width",
     }
     mixes = {}
     for category in dict.fromkeys(categories.values()):
-        mixes[category] = {"formats": _mix(facts for path, facts in used.items() if categories[path] == category)}
+        movies_of = (facts for path, facts in used.items() if categories[path] == category)
+        mixes[category] = {"formats": _mix(movies_of, scale)}
         comments[f"categories.{category}"] = (
             "target = 10000    # stop at this many samples; without a target, all moments are sampled once"
         )
@@ -117,9 +123,10 @@ def _text(used: Mapping[str, Facts], categories: Mapping[str, str], folder: Path
             "timestamps": slots if slots < MOST_SLOTS else None,
         }
         comments[f"movies.{index}"] = "\n".join(_described(facts))
-    patch = _patch(used.values())
+    patch = _patch(used.values(), scale)
     fields = {
         "seed": 0,
+        "scale": scale,
         "sampling": {"timestamps_per_movie": MOST_SLOTS, "stability": "steps"},
         "tonemap": {"curve": "mobius"},
         **({"formats": {"patch": {"gt": [patch, patch]}}} if patch else {}),
@@ -129,21 +136,22 @@ def _text(used: Mapping[str, Facts], categories: Mapping[str, str], folder: Path
     return toml_text(fields, comments)
 
 
-def _mix(movies: Iterable[Facts]) -> dict[str, float]:
+def _mix(movies: Iterable[Facts], scale: int) -> dict[str, float]:
     """Formats and weights, of which at least one fits each of these movies."""
-    fitting = [_fitting(facts) for facts in movies]
+    fitting = [_fitting(facts, scale) for facts in movies]
     mix = {name: share for name, share in MIX.items() if any(name in names for names in fitting)}
     return mix if all(fitting) else {"patch": 0.5, **mix}
 
 
-def _fitting(facts: Facts) -> set[str]:
-    return {name for name in MIX if BUILT_IN_FORMATS[name].fits(facts.active)}
+def _fitting(facts: Facts, scale: int) -> set[str]:
+    return {name for name in MIX if built_in_formats(scale)[name].fits(facts.active)}
 
 
-def _patch(movies: Iterable[Facts]) -> int:
+def _patch(movies: Iterable[Facts], scale: int) -> int:
     """Height and width of a square format for the movies that are too small for all others; 0 if none is."""
-    small = [min(facts.active.height, facts.active.width) for facts in movies if not _fitting(facts)]
-    return min(small) * 3 // 4 // 6 * 6 if small else 0
+    small = [min(facts.active.height, facts.active.width) for facts in movies if not _fitting(facts, scale)]
+    step = 2 * scale  # so that lq is even
+    return min(small) * 3 // 4 // step * step if small else 0
 
 
 def _described(facts: Facts) -> Iterator[str]:

@@ -14,6 +14,9 @@ from .recipe import Recipe
 def recipe_toml(recipe: Recipe, comment: str = "") -> str:
     """The text of a recipe without the settings that are at their defaults. ``Recipe.load`` reads the same recipe."""
     fields = {"seed": recipe.seed} | recipe.model_dump(mode="json", exclude_defaults=True)
+    for name, spec in recipe.formats.items():  # the default of a format's scale is the recipe's
+        own = {} if spec.scale == recipe.scale else {"scale": spec.scale}
+        fields["formats"][name] = {"gt": list(spec.gt), **own}
     for movie in fields["movies"]:
         if set(movie["categories"].values()) == {1.0}:
             movie["categories"] = list(movie["categories"])
@@ -23,8 +26,8 @@ def recipe_toml(recipe: Recipe, comment: str = "") -> str:
 def toml_text(fields: Mapping[str, Any], comments: Mapping[str, str]) -> str:
     """The text of a recipe, given as a mapping; settings that are None are left out.
 
-    ``comments`` are by dotted path. For a setting (``sampling.jitter``) it stands on the same line, for a section
-    (``tonemap``, ``movies.0``) in the lines below its title, and for ``""`` at the top of the file.
+    ``comments`` are by dotted path. For a setting (``seed``, ``sampling.jitter``) it stands on the same line, for a
+    section (``tonemap``, ``movies.0``) in the lines below its title, and for ``""`` at the top of the file.
     """
     document = tomlkit.document()
     _comment(document, comments.get("", ""))
@@ -42,7 +45,7 @@ def toml_text(fields: Mapping[str, Any], comments: Mapping[str, str]) -> str:
         elif isinstance(value, Mapping):
             document.add(name, _table(value, name, comments))
         else:
-            document.add(name, tomlkit.item(value))
+            document.add(name, _item(value, comments.get(name, "")))
             document.add(tomlkit.nl())
     return tomlkit.dumps(document)
 
@@ -52,21 +55,18 @@ def _table(settings: Mapping[str, Any], path: str, comments: Mapping[str, str]) 
     _comment(table, comments.get(path, ""))
     for name, value in settings.items():
         if value is not None:
-            item = _item(value)
-            if comment := comments.get(f"{path}.{name}"):
-                item.comment(comment)
-            table.add(name, item)
+            table.add(name, _item(value, comments.get(f"{path}.{name}", "")))
     table.add(tomlkit.nl())
     return table
 
 
-def _item(value: Any) -> Item:
+def _item(value: Any, comment: str) -> Item:
+    item: Item = tomlkit.item(value)
     if isinstance(value, Mapping):
         inline = tomlkit.inline_table()
         inline.update(value)
-        return inline
-    item: Item = tomlkit.item(value)
-    return item
+        item = inline
+    return item.comment(comment) if comment else item
 
 
 def _comment(container: tomlkit.TOMLDocument | Table, text: str) -> None:

@@ -78,9 +78,9 @@ class Cutter:
             box = self._box(window, spec, where)
             tensors, measures = self._cut(window, box, spec.scale, where)
             fields: dict[str, Any] = {
+                **tensors,
                 "key": key,
                 "__key__": key,
-                **tensors,
                 "category": category,
                 "format": name,
                 "movie": address.movie,
@@ -130,7 +130,7 @@ class Cutter:
     def _cut(
         self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]
     ) -> tuple[dict[str, Tensor], Measures]:
-        """The tensors of a sample (``gt``, ``lq``, ``gt_hdr``, ``lq_hdr``), and the measures of ``gt``."""
+        """The tensors of a sample (``lq``, ``gt``, ``lq_hdr``, ``gt_hdr``), and the measures of ``gt``."""
         output, degrade = self.options["output"], self.options["degrade"]
         assert degrade is not None, "with_defaults fills it in"
         frames, region = self.geometry.region(window.frames, box, self.facts.tags)
@@ -141,14 +141,15 @@ class Cutter:
             patches[""] = self.geometry.upright(self.grader.sdr(frames, region))
         if output != "sdr":
             patches["" if output == "hdr" else "_hdr"] = self.geometry.upright(self.grader.signal(frames, region))
-        tensors: dict[str, Tensor] = {}
         centre = len(window.frames) // 2
-        for suffix, patch in patches.items():
-            sequence = torch.from_numpy(patch).permute(0, 3, 1, 2)
-            tensors["lq" + suffix] = degrade(sequence, scale, rng_at("degrade", *where))
-            # A clone, so that a sample does not keep the memory of seven frames.
-            tensors["gt" + suffix] = sequence if self.options["gt"] == "sequence" else sequence[centre].clone()
-        return tensors, measure(patches[""][centre], tensors["lq"].permute(0, 2, 3, 1).numpy())
+        sequences = {suffix: torch.from_numpy(patch).permute(0, 3, 1, 2) for suffix, patch in patches.items()}
+        shrunk = {suffix: degrade(frames, scale, rng_at("degrade", *where)) for suffix, frames in sequences.items()}
+        tensors: dict[str, Tensor] = {}
+        for suffix, sequence in sequences.items():
+            # Until here, the three channels of a pixel lie side by side, which is fast to convert and to filter.
+            tensors["lq" + suffix] = shrunk[suffix].contiguous()
+            tensors["gt" + suffix] = (sequence if self.options["gt"] == "sequence" else sequence[centre]).contiguous()
+        return tensors, measure(patches[""][centre], shrunk[""].permute(0, 2, 3, 1).numpy())
 
     def _refusal(self, sample: Sample) -> str:
         """Why ``[accept]`` or the ``accept`` option refuses a sample; empty if neither does."""

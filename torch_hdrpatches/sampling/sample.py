@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, cast
 
 import numpy as np
 from torch import Tensor
@@ -15,18 +15,22 @@ from .measures import Measures
 
 
 class Sample(TypedDict):
-    """A training pair and its origin. The keys, types and values are the same live and read back from a shard."""
+    """A training pair and its origin. The keys, types and values are the same live and read back from a shard.
 
+    The keys come in this order, tensors first: what asks a batch for its size looks at the first value. All tensors are
+    contiguous.
+    """
+
+    lq: Tensor
+    """(T, 3, H/scale, W/scale) RGB, of the same type as ``gt``."""
+    gt: Tensor
+    """uint8 (3, H, W) RGB, the centre frame, or (T, 3, H, W) with ``gt="sequence"``; uint16 signal for HDR."""
+    lq_hdr: NotRequired[Tensor]
+    gt_hdr: NotRequired[Tensor]
+    """uint16 PQ or HLG signal beside an SDR ``gt``; this and ``lq_hdr`` come with ``output="both"`` only."""
     key: str
     """Unique: ``[a-z0-9_-]+``, no dot, at most 100 bytes. ``__key__`` is the same, for WebDataset."""
     __key__: str
-    gt: Tensor
-    """uint8 (3, H, W) RGB, the centre frame, or (T, 3, H, W) with ``gt="sequence"``; uint16 signal for HDR."""
-    lq: Tensor
-    """(T, 3, H/scale, W/scale) RGB, of the same type."""
-    gt_hdr: NotRequired[Tensor]
-    """uint16 PQ or HLG signal beside an SDR ``gt``; this and ``lq_hdr`` come with ``output="both"`` only."""
-    lq_hdr: NotRequired[Tensor]
     category: str
     format: str
     movie: str
@@ -46,6 +50,12 @@ class Sample(TypedDict):
     """Curve, peak and reference white in cd/m2; 0 where no curve was applied."""
     source: dict[str, str | float]
     """Colour tags, bit depth and HDR metadata of the movie; 0 = unknown."""
+
+
+def in_order(fields: Mapping[str, Any]) -> Sample:
+    """These fields as a sample, in the order of its keys; keys that a transform has added come last."""
+    known = [name for name in Sample.__annotations__ if name in fields]
+    return cast(Sample, {name: fields[name] for name in (*known, *fields)})
 
 
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]

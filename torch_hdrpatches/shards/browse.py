@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ..errors import ShardError
 from ..sampling.sample import Sample
 from ..storage.folder import Folder, Location, matching_files
+from ..storage.paths import plain_path, unset_variables
 from ..storage.remote import is_url
 from .index import Record, fields_of, index_of
 from .manifest import sidecars
@@ -27,7 +28,7 @@ def spread(items: Sequence[T], count: int) -> list[T]:
 
 def is_export(source: str | Path) -> bool:
     """Whether this is the path or URL of an exported folder and not of a recipe, which is always a local file."""
-    return is_url(str(source)) or Path(source).is_dir()
+    return is_url(str(source)) or Path(plain_path(source)).is_dir()
 
 
 def shards_of(source: str | Path | Iterable[str | Path], category: str | None = None) -> tuple[str, ...]:
@@ -35,19 +36,20 @@ def shards_of(source: str | Path | Iterable[str | Path], category: str | None = 
 
     Raises ShardError if there are none.
     """
-    sources = [source] if isinstance(source, (str, Path)) else list(source)
+    sources = list(map(plain_path, [source] if isinstance(source, (str, Path)) else source))
     found = [tar for place in sources for tar in _shards_at(place, category)]
     if category:
         found = [tar for tar in found if Path(tar).name.startswith(f"{category}-")]
     if not found:
         of_category = f" of category {category!r}" if category else ""
-        raise ShardError(f"no shards in {', '.join(map(str, sources))}{of_category}")
+        where = ", ".join(place + unset_variables(place) for place in sources)
+        raise ShardError(f"no shards in {where}{of_category}")
     return tuple(found)
 
 
-def _shards_at(place: str | Path, category: str | None) -> list[str]:
+def _shards_at(place: str, category: str | None) -> list[str]:
     path = Path(place)
-    if isinstance(place, str) and is_url(place):
+    if is_url(place):
         if (matches := matching_files(place)) != [place] or place.endswith(".tar"):
             return matches
     elif path.is_file():

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ShardError
-from ..sampling.sample import Sample
+from ..sampling.sample import Sample, in_order
 from .codecs import CODECS, decode_image, encode_image
 from .index import walk
 
@@ -158,7 +158,7 @@ def sample_of(key: str, members: Mapping[str, bytes]) -> Sample:
             images[name] = _tensor(key, decode_image(data, codec), frames[name])
     if missing := frames.keys() - images.keys():
         raise ShardError(f"record {key} has no {' and '.join(sorted(missing))} as {', '.join(CODECS)}")
-    return cast(Sample, {**fields, **images})
+    return in_order(images | fields)
 
 
 def decode(raw: Mapping[str, Any]) -> Sample:
@@ -173,12 +173,13 @@ def decode(raw: Mapping[str, Any]) -> Sample:
 
 
 def _tensor(key: str, stacked: np.ndarray[Any, np.dtype[Any]], frames: int) -> Tensor:
+    """The contiguous tensor (3, H, W) of an image, or (frames, 3, h, w) of stacked frames."""
     pixels = torch.from_numpy(stacked)
     if not frames:
-        return pixels.permute(2, 0, 1)
+        return pixels.permute(2, 0, 1).contiguous()
     if frames < 0 or len(pixels) % frames:
         raise ShardError(f"record {key}: {len(pixels)} rows cannot be split into {frames} frames")
-    return pixels.view(frames, -1, *pixels.shape[1:]).permute(0, 3, 1, 2)
+    return pixels.view(frames, -1, *pixels.shape[1:]).permute(0, 3, 1, 2).contiguous()
 
 
 def records(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, bytes]]]:

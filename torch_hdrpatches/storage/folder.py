@@ -17,6 +17,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from .. import files
 from ..errors import StorageError
+from .paths import plain_path, unset_variables
 from .remote import file_system, is_url, with_retries
 
 Location: TypeAlias = "str | os.PathLike[str] | Folder"
@@ -52,13 +53,16 @@ class Folder:
 
     @staticmethod
     def of(location: Location) -> Folder:
-        """The folder at a path or URL, which need not exist. Raises the errors of ``file_system``."""
+        """The folder at a path or URL, which need not exist. Raises the errors of ``file_system``.
+
+        Also raises StorageError if there is an environment variable in the path that is not set.
+        """
         if isinstance(location, Folder):
             return location
-        text = os.fspath(location)
-        if not isinstance(location, str) and re.match(r"^[a-z][a-z0-9+.-]+:/[^/]", text):
-            raise StorageError(f"{text}: a Path cannot hold a URL; give it as a str")
+        text = plain_path(location)
         if not is_url(text):
+            if (unset := unset_variables(text)) and not Path(text).exists():
+                raise StorageError(f"{text}: no such folder{unset}")
             return _LocalFolder(str(Path(text)))
         system, path = file_system(text)
         return _LocalFolder(str(Path(path))) if isinstance(system, LocalFileSystem) else Folder(text.rstrip("/"))

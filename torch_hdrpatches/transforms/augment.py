@@ -64,6 +64,7 @@ class Compose:
 
 
 def _changed(sample: SampleT, change: Callable[[Tensor], Tensor]) -> SampleT:
-    """A copy of the sample in which ``change`` is applied to all tensors (..., height, width)."""
-    frames = {key: change(value) for key, value in sample.items() if isinstance(value, Tensor) and value.ndim >= 3}
+    """A copy of the sample in which ``change`` is applied to all tensors (..., height, width), and contiguous."""
+    tensors = {key: value for key, value in sample.items() if isinstance(value, Tensor) and value.ndim >= 3}
+    frames = {key: change(tensor).contiguous() for key, tensor in tensors.items()}
     return type(sample)({**sample, **frames})  # type: ignore[call-arg]  # a mapping is built from a mapping
