@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from tests.helpers.samples import Refuses, batch_signatures, signatures
 from torch_hdrpatches import HDRPatchDataset, PatchLoader
 from torch_hdrpatches.errors import NoSamplesError, StateError, WorkerDiedError
-from torch_hdrpatches.loading.batching import EXTRA_EPOCH_OFFSET, Batching, EpochBatches, Layout, Part
+from torch_hdrpatches.loading.batching import EpochBatches, Part
 from torch_hdrpatches.loading.epochs import EpochDataset
 from torch_hdrpatches.loading.fetcher import Fetcher
 from torch_hdrpatches.loading.ranks import Ranks
+from torch_hdrpatches.loading.segments import EXTRA_EPOCH_OFFSET, Batching, Layout
 from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sampling import Outcome
 from torch_hdrpatches.sampling.sweep import Reject

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from ..errors import ExportError, NoSamplesError, RecipeError
+from ..main_guard import refuse_while_imported
 from ..recipe.recipe import Recipe
 from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
@@ -68,6 +69,7 @@ def export(
         WorkerDiedError: if processes died at one job again and again.
         NoSamplesError: if nothing could be exported.
     """
+    refuse_while_imported()
     folder, stream = Folder.of(out), _stream(recipe, limit, options)
     if is_finished(folder, stream):
         return tally_of(folder)

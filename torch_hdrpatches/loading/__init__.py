@@ -5,9 +5,9 @@
 ``epochs``        what both have in common: the items of an epoch, dealt to ranks and workers
 ``loader``        ``PatchLoader``: batches in one order for any number of workers, with resume
 ``batching``      which samples make a batch
+``segments``      how an epoch is divided, and the place between two batches
 ``epoch_counter`` which epoch an iteration gives
 ``ranks``         which rank this process is
-``cursor``        the state between two batches, and whether a saved state can be loaded
 ``fetcher``       items made by ``DataLoader`` workers, in order
 ``adapters``      samples converted for BasicSR, KAIR, mmagic and the old generator's trainer
 """

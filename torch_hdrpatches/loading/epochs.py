@@ -16,11 +16,10 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..errors import NoSamplesError
-from ..sampling.fingerprint import digests
+from ..sampling.fingerprint import check_state, digests
 from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
 from ..sampling.tally import Tally
-from .cursor import check_state
 from .epoch_counter import Choice, EpochCounter
 from .ranks import Ranks, check_start, current_ranks
 

@@ -15,13 +15,13 @@ from torch.utils.data import BatchSampler, Dataset, default_collate
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import NoSamplesError
-from ..sampling.fingerprint import digests
+from ..sampling.fingerprint import check_state, digests
 from ..sampling.sample import Sample
-from .batching import Batching, EpochBatches, Layout
-from .cursor import Cursor, check_state
+from .batching import EpochBatches
 from .epochs import EpochDataset
 from .fetcher import Fetcher
 from .ranks import Ranks, check_start, check_unchanged, current_ranks, current_world_size
+from .segments import Batching, Cursor, Layout
 
 ELASTIC = (
     "the state was saved by %d ranks, and now there are %d: they share out the next %d batches as they stand, so that "
