@@ -13,6 +13,7 @@ from torch import Tensor
 from ..frames import Plane
 from ..sampling.sample import Sample
 from .report_data import select, source_frames
+from .shown_path import ImagePath
 
 HEIGHT = 198
 """Height of a source frame in pixels; ``lq`` frames stand in two lines of half of it."""
@@ -29,7 +30,7 @@ EMPTY = (70, 70, 74)
 BOX = (255, 204, 0)
 
 
-def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Path:
+def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> ImagePath:
     """Write a PNG with one sample per row: the source frame with the crop box, ``gt``, and the ``lq`` frames.
 
     Args:
@@ -37,12 +38,15 @@ def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Pat
         path: the PNG to write.
         rows: number of samples, spread over the recipe or export.
 
+    Returns:
+        The path; in a notebook it shows the sheet.
+
     Raises:
         NoSamplesError: if there are no samples to show.
     """
     selection = select(source, rows)
     _sheet(selection.samples, source_frames(selection)).save(path)
-    return Path(path)
+    return ImagePath(path)
 
 
 def as_image(frames: Tensor) -> Image.Image:

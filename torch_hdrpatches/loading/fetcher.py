@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from ..errors import WorkerDiedError
-from ..sampling.sample import Sample
+from ..sampling.sample import Sample, SampleDict
 from ..sampling.sweep import Outcome
 from .epochs import EpochDataset
 
@@ -130,7 +130,7 @@ def _changed(outcome: Outcome, kind: type, change: Callable[[Any], Any]) -> Outc
 
 def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
     fields = {name: change(value) if isinstance(value, kind) else value for name, value in sample.items()}
-    return cast(Sample, fields)
+    return cast(Sample, SampleDict(fields))
 
 
 class _PackedItems(Dataset[Packed]):

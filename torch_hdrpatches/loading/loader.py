@@ -13,6 +13,7 @@ from torch.utils.data import default_collate
 
 from ..errors import NoSamplesError
 from ..sampling.fingerprint import digests
+from ..sampling.sample import SampleDict
 from .batching import Batching, EpochBatches
 from .cursor import Cursor, check_state
 from .epochs import EpochDataset, rank_and_world
@@ -66,6 +67,7 @@ class PatchLoader:
         rank, world_size = rank_and_world(rank, world_size)
         self.batching = Batching(batch_size, rank, world_size, shuffle_runs, by_category, drop_last, steps)
         self.batch_size = batch_size
+        self.num_workers = num_workers
         self.dataset = dataset
         self.collate_fn = collate_fn
         self.pin_memory = pin_memory and torch.cuda.is_available()
@@ -117,6 +119,23 @@ class PatchLoader:
                 raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
         self._cursor = Cursor(start.epoch + 1)
 
+    def __repr__(self) -> str:
+        place = f"epoch={self._cursor.epoch}, batches_given={self._cursor.batches}"
+        return f"<PatchLoader: batch_size={self.batch_size}, num_workers={self.num_workers}, {place}, {self.dataset!r}>"
+
+    def _repr_html_(self) -> str:
+        from ..sampling.notebook import section, table
+
+        batching = self.batching
+        facts = {
+            "dataset": repr(self.dataset)[1:-1],
+            "batch": f"{self.batch_size} samples of one format{' and category' if batching.by_category else ''}",
+            "position": f"epoch {self._cursor.epoch}, {self._cursor.batches} of {len(self)} batches are given",
+            "rank": f"{batching.rank}, world size {batching.world_size}",
+            "workers": self.num_workers,
+        }
+        return section("PatchLoader", table((), facts.items()))
+
     @cached_property
     def _identity(self) -> dict[str, str]:
         return digests(self.dataset.fingerprint() | asdict(self.batching))
@@ -127,7 +146,8 @@ def _pinned(batch: Any) -> Any:
     if isinstance(batch, Tensor):
         return batch.pin_memory()
     if isinstance(batch, Mapping):
-        return {name: _pinned(value) for name, value in batch.items()}
+        pinned = {name: _pinned(value) for name, value in batch.items()}
+        return SampleDict(pinned) if isinstance(batch, SampleDict) else pinned
     if isinstance(batch, list):
         return [_pinned(value) for value in batch]
     return batch

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..callables import name_of
 from ..recipe.recipe import Recipe
 from ..storage.remote import is_url, open_file, version_of
-from .sample import SampleOptions, name_of
+from .sample import SampleOptions
 
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:

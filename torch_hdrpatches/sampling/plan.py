@@ -106,6 +106,14 @@ class Plan:
         categories = sum(len(slot.categories(self.recipe.seed, epoch)) for slot in slots)
         return categories * self.recipe.sampling.crops_per_category
 
+    def expected(self) -> dict[str, int]:
+        """Samples per epoch of each category if nothing is rejected, from its probabilities; nothing is drawn."""
+        counts = dict.fromkeys(self.recipe.categories, 0)
+        for movie in self.recipe.movies:
+            for name, probability in movie.categories.items():
+                counts[name] += round(probability * movie.slots * self.recipe.sampling.crops_per_category)
+        return counts
+
 
 @lru_cache(maxsize=4)
 def permutation(seed: int, epoch: int, count: int) -> Order:

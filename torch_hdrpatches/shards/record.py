@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import ShardError
-from ..sampling.sample import Sample
+from ..sampling.sample import Sample, SampleDict
 from .codecs import CODECS, decode_image, encode_image
 from .index import walk
 
@@ -158,7 +158,7 @@ def sample_of(key: str, members: Mapping[str, bytes]) -> Sample:
             images[name] = _tensor(key, decode_image(data, codec), frames[name])
     if missing := frames.keys() - images.keys():
         raise ShardError(f"record {key} has no {' and '.join(sorted(missing))} as {', '.join(CODECS)}")
-    return cast(Sample, {**fields, **images})
+    return cast(Sample, SampleDict(fields, **images))
 
 
 def decode(raw: Mapping[str, Any]) -> Sample:
