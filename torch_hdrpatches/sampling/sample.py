@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, 
 
 import numpy as np
 from torch import Tensor
+from torch.utils._pytree import MappingKey, register_pytree_node
 
 from ..callables import ARGUMENTS, called, checked, name_of
 from ..color.curves import UserCurve
@@ -67,6 +68,16 @@ class SampleDict(dict[str, Any]):
         return patches(self)
 
 
+# As torch knows dict itself, so that tree_map, FSDP and torch.export find the tensors of a batch.
+register_pytree_node(
+    SampleDict,
+    lambda sample: ([*sample.values()], [*sample]),
+    lambda values, names: SampleDict(zip(names, values, strict=True)),
+    serialized_type_name="torch_hdrpatches.SampleDict",
+    flatten_with_keys_fn=lambda sample: ([(MappingKey(name), sample[name]) for name in sample], [*sample]),
+)
+
+
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
 """``transform(sample, rng) -> sample``, with a generator that is seeded by the sample's address."""
 
@@ -106,7 +117,7 @@ def with_defaults(options: SampleOptions) -> SampleOptions:
 
 
 def transformed(sample: Sample, transform: Transform, rng: np.random.Generator) -> Sample:
-    """The sample after a user's transform. Raises TypeError if that returns no mapping."""
+    """The sample after a user's transform; a plain dict becomes a ``SampleDict``. Raises TypeError for no mapping."""
     key = sample["key"]  # the transform may drop it
     with called("transform", transform, key):
         result: object = transform(sample, rng)
@@ -115,7 +126,7 @@ def transformed(sample: Sample, transform: Transform, rng: np.random.Generator) 
             f"transform {name_of(transform)} returned {type(result).__name__} for sample {key}, expected a sample; "
             "is `return sample` missing?"
         )
-    return cast(Sample, result)
+    return cast(Sample, SampleDict(result) if type(result) is dict else result)
 
 
 class SampleAddress(NamedTuple):
