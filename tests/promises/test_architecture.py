@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 ROOMS = (
-    ("errors", "rng", "frames", "jit", "files", "main_guard"),
+    ("errors", "rng", "frames", "jit", "files", "main_guard", "callables"),
     ("storage",),
     ("video", "color"),
     ("probe", "transforms", "testing"),
@@ -34,7 +34,8 @@ MOST_MODULES, MOST_LINES = 12, 300
 HOMES = {
     "av": {"video", "probe", "transforms/video_codec.py", "testing/movie.py"},
     "typer": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "exporter/display.py"},
+    "IPython": {"exporter/display.py"},
     "matplotlib": {"analysis/charts.py"},
     "jinja2": {"analysis/html_report.py"},
     "pydantic": {"recipe"},
@@ -151,5 +152,17 @@ def test_the_front_door_is_sorted_and_opens():
 def test_importing_the_package_imports_no_command_line_charts_or_engines():
     code = "import sys, torch_hdrpatches; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
-    heavy = {"typer", "rich", "matplotlib", "jinja2", "webdataset", "ray", "tomlkit", "imagecodecs", "s3fs", "aiohttp"}
+    heavy = {
+        "typer",
+        "rich",
+        "IPython",
+        "matplotlib",
+        "jinja2",
+        "webdataset",
+        "ray",
+        "tomlkit",
+        "imagecodecs",
+        "s3fs",
+        "aiohttp",
+    }
     assert heavy & set(done.stdout.split()) == set()

@@ -13,6 +13,7 @@ import typer
 from .. import analysis, exporter
 from ..analysis.reproduce import random_keys
 from ..errors import RecipeError
+from ..exporter.display import counted, shown
 from ..exporter.job import Job
 from ..exporter.processes import Executor, on_this_machine
 from ..recipe.recipe import Recipe
@@ -20,7 +21,7 @@ from ..sampling.tally import Tally
 from ..shards.manifest import sidecars, tally_of
 from ..storage.disk_errors import as_export_error
 from ..testing.movie import MovieSpec, write_movie
-from .output import AsJson, ExitCode, RecipeFile, console, counted, say, show_tally, shown
+from .output import AsJson, ExitCode, RecipeFile, console, say, show_tally
 
 app = typer.Typer()
 

@@ -10,6 +10,7 @@
 ``verify``    every file, record and count of an exported folder checked
 ``repair``    damaged shards exported again
 ``progress``  rate and remaining time, for watchers and as JSON lines
+``display``   the same as bars at a terminal, in a notebook, or as lines of a log
 """
 
 from .export import Part, export, export_part, finish_parts

@@ -1,24 +1,108 @@
-"""The batches of one epoch: the samples of neighbouring items are mixed, and each format fills batches of its own."""
+"""The batches of an epoch: the samples of neighbouring items are mixed, and each format fills batches of its own."""
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
 from itertools import chain, count, zip_longest
 from operator import itemgetter
+from typing import Any
 
 from ..errors import NoSamplesError
 from ..rng import uniform_at
+from ..sampling.fingerprint import check_state, digests
 from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
 from .epochs import EpochDataset, RejectStreak
 from .fetcher import Address, Fetcher, detached
-from .ranks import Ranks
+from .ranks import Ranks, check_start, check_unchanged, current_ranks, current_world_size
 from .segments import Batching, Bucket, Cursor, Layout, Segment
+
+ELASTIC = (
+    "the state was saved by %d ranks, and now there are %d: they share out the next %d batches as they stand, so that "
+    "nothing is lost or given twice; then the epoch goes on in shares for %d ranks"
+)
 
 MIN_EMPTY_ITEMS = 32
 """A dataset counts as empty after two epochs of items in a row without a sample, but not before this many items."""
+
+log = logging.getLogger(__name__)
+
+
+class Epochs:
+    """The batches of all epochs as lists of samples, and the place in them: what a loader and its samplers share."""
+
+    def __init__(
+        self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, ranks: tuple[int | None, int | None]
+    ) -> None:
+        self.dataset = dataset
+        self.batching = batching
+        self._fetcher = fetcher
+        self._given_ranks = ranks
+        self._ranks: Ranks | None = None
+        """The ranks of the iterations so far."""
+        self._choice = dataset.epoch_choice
+        self._cursor = Cursor(self._choice.epoch)
+        self._begun = False
+        """Whether an iteration has begun at the cursor's epoch, so that the next one gives the next epoch."""
+        self._iteration: object = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration. The epoch of a state that was just loaded keeps its position."""
+        if self._begun or epoch != self.place.epoch:
+            self._cursor, self._begun = Cursor(epoch), False
+
+    def __len__(self) -> int:
+        """Batches per epoch, the same on every rank."""
+        layout = Layout(self.dataset, self.batching)
+        return layout.batches(self.place.epoch, current_world_size(self._given_ranks[1]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """A small JSON-able state from which iteration continues after the batches given so far, on every rank."""
+        return self.place.to_json() | {"identity": self._identity}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where the state was saved. Raises StateError if it belongs to another stream."""
+        check_state(state, self.state_dict())
+        self._cursor, self._begun = Cursor.from_json(state), False
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        place = self.place
+        start = Cursor(place.epoch + 1) if self._begun else place
+        self._cursor, self._begun = start, True
+        self._iteration = iteration = object()
+        ranks = current_ranks(*self._given_ranks)
+        check_start(ranks, self._ranks)
+        self._ranks = ranks
+        layout = Layout(self.dataset, self.batching)
+        if layout.batches(start.epoch, ranks.world_size) == 0:
+            size = self.batching.batch_size
+            raise NoSamplesError(f"an epoch has less than one batch of {size}, which drop_last leaves out")
+        if start.given and start.parts != ranks.world_size:
+            segment = layout.segment(start.epoch, start.start, start.parts)
+            left = segment.parts * segment.batches - start.given
+            log.warning(ELASTIC, start.parts, ranks.world_size, left, ranks.world_size)
+        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, ranks).after(start):
+            check_unchanged(ranks, current_ranks(*self._given_ranks))
+            self._cursor, self._begun = cursor, cursor.batches > 0
+            yield samples
+            if self._iteration is not iteration:
+                raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
+
+    @property
+    def place(self) -> Cursor:
+        """The cursor, after ``set_epoch`` of the dataset if it has been called."""
+        choice = self.dataset.epoch_choice
+        if choice != self._choice:
+            self._choice, self._cursor, self._begun = choice, Cursor(choice.epoch), False
+        return self._cursor
+
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        return digests(self.dataset.fingerprint() | asdict(self.batching))
 
 
 class EpochBatches:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..errors import WorkerDiedError
 from ..main_guard import refuse_while_imported
-from ..sampling.sample import Sample
+from ..sampling.sample import Sample, SampleDict
 from ..sampling.sweep import Outcome
 from .epochs import EpochDataset
 
@@ -148,7 +148,7 @@ def _changed(outcome: Outcome, kind: type, change: Callable[[Any], Any]) -> Outc
 
 def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
     fields = {name: change(value) if isinstance(value, kind) else value for name, value in sample.items()}
-    return cast(Sample, fields)
+    return cast(Sample, SampleDict(fields))
 
 
 class _Popped(Sampler[Address]):

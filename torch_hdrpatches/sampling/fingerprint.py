@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..callables import name_of
 from ..errors import StateError
 from ..recipe.recipe import Recipe
 from ..storage.remote import is_url, open_file, version_of
-from .sample import SampleOptions, name_of
+from .sample import SampleOptions
 
 CATEGORY_DRAWS = 2
 """Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
