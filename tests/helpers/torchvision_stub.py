@@ -1,4 +1,4 @@
-"""A stand-in for torchvision, which BasicSR imports: enough to import BasicSR and to run its datasets and recurrent models."""
+"""A stand-in for torchvision: enough to import BasicSR, and to run its datasets and recurrent models."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     python -m torch_hdrpatches.loading.basicsr -opt options.yml
 
-takes the arguments of BasicSR's ``train.py`` and runs its ``train_pipeline`` in the current folder. A training script of
-your own only has to import this module before it builds its datasets.
+takes the arguments of BasicSR's ``train.py`` and runs its ``train_pipeline`` in the current folder. A training script
+of your own only has to import this module before it builds its datasets.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ except ImportError as error:
         f"the dataset type HDRPatches needs BasicSR and torchvision ({error}): pip install basicsr torchvision"
     ) from error
 
-OPTIONS = ("recipe", "shards", "category", "format", "gt")
+OPTIONS = ("recipe", "shards", "category", "format", "gt", "epoch")
 LOADER_OPTIONS = {
     *("name", "type", "phase", "scale", "io_backend", "num_worker_per_gpu", "batch_size_per_gpu", "use_shuffle"),
     *("dataset_enlarge_ratio", "prefetch_mode", "num_prefetch_queue", "pin_memory", "persistent_workers"),
@@ -55,15 +55,16 @@ class HDRPatches(Dataset[dict[str, Any]]):
     An item has ``lq``, float32 (T, 3, h, w), ``gt``, float32 (T, 3, H, W) or (3, H, W), both RGB in 0..1, and ``key``.
 
     BasicSR draws indices at random, and to get one sample of a movie its whole run has to be decoded. Therefore
-    ``dataset[index]`` does not look at the index: it gives the next sample of this worker's share of the epoch, in which
-    every run is decoded once. At the end of its share a worker goes on with its share of the next epoch. Ranks and
-    workers have different samples. A resumed training starts with epoch 0 again.
+    ``dataset[index]`` does not look at the index: it gives the next sample of this worker's share of the epoch, in
+    which every run is decoded once. At the end of its share a worker goes on with its share of the next epoch. Ranks
+    and workers have different samples. A resumed training begins with ``epoch`` again, 0 if the option is absent.
 
     Args:
         opt: the options of the dataset in BasicSR's file. ``recipe`` (path of a recipe) or ``shards`` (an exported
-            folder, as for ``read_shards``) is required. ``category`` and ``format`` restrict both; all samples must have
-            one format. ``gt`` is ``sequence`` (default), which BasicSR's recurrent networks need, or ``centre`` for
-            networks that give the centre frame only, such as EDVR. BasicSR's own options of loaders are allowed.
+            folder, as for ``read_shards``) is required. ``category`` and ``format`` restrict both; all samples must
+            have one format. ``gt`` is ``sequence`` (default), which BasicSR's recurrent networks need, or ``centre``
+            for networks that give the centre frame only, such as EDVR. ``epoch`` is the first epoch. BasicSR's own
+            options of loaders are allowed.
 
     Raises:
         RecipeError: if an option or the recipe is invalid, or samples would have several formats.
@@ -104,19 +105,21 @@ class HDRPatches(Dataset[dict[str, Any]]):
                 empty_epochs = 0
                 yield sample
         raise NoSamplesError(
-            f"a worker got no sample in {MAX_EMPTY_EPOCHS} epochs: an epoch has {self.dataset.items} runs for all workers "
-            "of all ranks; use fewer workers, or give the movies more timestamps"
+            f"a worker got no sample in {MAX_EMPTY_EPOCHS} epochs: an epoch has {self.dataset.items} runs for all "
+            "workers of all ranks; use fewer workers, or give the movies more timestamps"
         )
 
     def _check_sample(self, sample: Sample) -> None:
         if self._sequence and sample["gt"].ndim == 3:
             raise ShardError(
-                f"record {sample['key']} has the centre frame only as gt; export with gt=\"sequence\", or set gt: centre "
+                f'record {sample["key"]} has the centre frame only as gt; export with gt="sequence", or set gt: centre '
                 "if the network gives the centre frame only"
             )
         scale = sample["gt"].shape[-1] // sample["lq"].shape[-1]
         if scale != self.opt.get("scale", scale):
-            raise RecipeError(f"format {sample['format']} has scale {scale}, the options say scale: {self.opt['scale']}")
+            raise RecipeError(
+                f"format {sample['format']} has scale {scale}, the options say scale: {self.opt['scale']}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_samples": iter(()), "_process": 0}  # a spawned worker begins its own iteration
@@ -138,11 +141,11 @@ def _check(opt: Mapping[str, Any]) -> None:
 
 
 def _dataset(opt: Mapping[str, Any]) -> EpochDataset:
-    category, format = opt.get("category"), opt.get("format")
+    category, format, epoch = opt.get("category"), opt.get("format"), opt.get("epoch", 0)
     if "shards" in opt:
-        return read_shards(opt["shards"], category=category, format=format)
+        return read_shards(opt["shards"], category=category, format=format, epoch=epoch)
     recipe = restricted(Recipe.load(opt["recipe"]), category, format)
-    return HDRPatchDataset(recipe, gt=opt.get("gt", "sequence"))
+    return HDRPatchDataset(recipe, gt=opt.get("gt", "sequence"), epoch=epoch)
 
 
 def restricted(recipe: Recipe, category: str | None, format: str | None) -> Recipe:
