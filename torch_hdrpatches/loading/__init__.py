@@ -9,7 +9,9 @@
 ``epoch_counter`` which epoch an iteration gives
 ``ranks``         which rank this process is
 ``fetcher``       items made by ``DataLoader`` workers, in order
+``map_style``     samples by number, for trainers that need ``len`` and indices
 ``adapters``      samples converted for BasicSR, KAIR, mmagic and the old generator's trainer
+``basicsr``       BasicSR's dataset type ``HDRPatches``; imported by nothing else, because it needs BasicSR
 """
 
 from .dataset import HDRPatchDataset

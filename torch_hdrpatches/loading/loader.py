@@ -13,9 +13,8 @@ from torch.utils.data.distributed import DistributedSampler
 
 from ..sampling.sample import Sample, SampleDict
 from .batching import Epochs
-from .epochs import EpochDataset
+from .epochs import EpochDataset, agreed_ranks
 from .fetcher import Fetcher
-from .ranks import current_ranks
 from .segments import Batching
 
 
@@ -96,7 +95,7 @@ class PatchLoader:
         batching = Batching(batch_size, shuffle_runs, by_category, drop_last, steps)
         self.source = dataset
         """The dataset that the loader was made with."""
-        self._epochs = Epochs(dataset, fetcher, batching, _agreed_ranks(dataset, rank, world_size))
+        self._epochs = Epochs(dataset, fetcher, batching, agreed_ranks(dataset, rank, world_size))
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.num_workers = num_workers
@@ -199,18 +198,6 @@ class MadeSamples(Dataset[Sample]):
         if name.startswith("__") or name == "source":
             raise AttributeError(name)
         return getattr(self.source, name)
-
-
-def _agreed_ranks(dataset: EpochDataset, *given: int | None) -> tuple[int | None, int | None]:
-    """The loader's rank and number of ranks, or else the dataset's; raises ValueError where both differ."""
-    agreed = []
-    for name, own, others in zip(("rank", "world_size"), given, dataset.given_ranks, strict=True):
-        if None not in (own, others) and own != others:
-            raise ValueError(f"{name} is {own} in the loader and {others} in its dataset; give it once")
-        agreed.append(others if own is None else own)
-    if None not in agreed:
-        current_ranks(*agreed)
-    return agreed[0], agreed[1]
 
 
 def _pinned(batch: Any) -> Any:
