@@ -20,10 +20,12 @@ from torch.utils.data import DataLoader
 
 from tests.helpers.samples import Refuses
 from torch_hdrpatches import HDRPatchDataset, export, read_shards
-from torch_hdrpatches.errors import HDRPatchesError, NoSamplesError, RecipeError, ShardError
+from torch_hdrpatches.errors import NoSamplesError, RecipeError, ShardError
 from torch_hdrpatches.loading import adapters
 
 ROOT = Path(__file__).parents[2]
+ITERATIONS = 4
+"""Instead of the 20 of the examples, each of which takes three seconds."""
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::SyntaxWarning")
 
 
@@ -172,11 +174,10 @@ def test_without_basicsr_the_import_says_what_to_install(tmp_path):
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("torch_hdrpatches.errors.MissingExtraError")
     assert last.endswith("pip install basicsr torchvision")
-    assert issubclass(HDRPatchesError, Exception)
 
 
 @pytest.mark.parametrize("example", ["live", "unpacked"])
-def test_basicsrs_own_train_pipeline_runs_the_example_unchanged(basicsr_path, demo, tmp_path, example):
+def test_basicsrs_own_train_pipeline_runs_the_example(basicsr_path, demo, tmp_path, example):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     (tmp_path / "demo").symlink_to(demo / "demo")
     options = f"examples/basicsr_{example}.yml"
@@ -184,7 +185,7 @@ def test_basicsrs_own_train_pipeline_runs_the_example_unchanged(basicsr_path, de
         done = subprocess.run(
             [sys.executable, "-m", *command],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": f"{basicsr_path}{os.pathsep}{ROOT}"},
+            env={**os.environ, "PYTHONPATH": f"{basicsr_path}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             timeout=280,
@@ -192,7 +193,7 @@ def test_basicsrs_own_train_pipeline_runs_the_example_unchanged(basicsr_path, de
         )
         assert done.returncode == 0, done.stderr[-2000:]
     logs = "".join(log.read_text() for log in tmp_path.glob("experiments/*/train_*.log"))
-    assert logs.count("l_pix") == 20
+    assert logs.count("l_pix") == ITERATIONS
     assert "nan" not in logs.partition("l_pix")[2]
 
 
@@ -203,4 +204,5 @@ def commands_of(options: Path) -> list[list[str]]:
         line.partition("#")[0].replace("hdrpatches ", "python -m torch_hdrpatches.cli ", 1).split() for line in lines
     ]
     assert all(command[:2] == ["python", "-m"] for command in words)
-    return [command[2:] for command in words if "demo" not in command]
+    few = ["--force_yml", f"train:total_iter={ITERATIONS}"]
+    return [command[2:] + (few if "-opt" in command else []) for command in words if "demo" not in command]
