@@ -72,7 +72,7 @@ def as_html(progress: Progress) -> str:
         f"<tr><td>{escape(category.name)}</td>"
         f'<td><progress max="{max(1, category.expected)}" value="{category.samples}"></progress></td>'
         f"<td>{category.samples} of {category.expected}</td><td>{category.per_second:.1f}/s</td>"
-        f"<td>{_left(category.seconds_left)}</td></tr>"
+        f"<td>{_left(0.0 if progress.event == 'end' else category.seconds_left)}</td></tr>"
         for category in progress.categories
     )
     return f"<table>{rows}</table>" + "".join(f"<div>{escape(line)}</div>" for line in _details(progress))
