@@ -231,6 +231,15 @@ def test_a_long_epoch_gives_every_sample_once_in_full_batches():
     assert extra < 0.15 * 6000
 
 
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 12])
+def test_without_rejects_a_rank_gives_no_extra_samples(batch_size):
+    dataset = Numbers(2016)
+    dataset.formats = "aa"
+    dataset.buckets = lambda by_category: {("a",): None}  # type: ignore[method-assign]
+    given = keys(loader_of(dataset, batch_size))
+    assert sum(map(len, given)) == len(own(given)) == 6 * 2016
+
+
 def test_the_state_is_small_and_resuming_makes_few_items_again():
     dataset = Numbers(30_000)
     first = loader_of(dataset)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -129,12 +130,13 @@ class Layout:
         return Segment(epoch, start, stop, items, parts, batches, fills_up=len(self._counts) == 1 and not ends)
 
     def _segment_size(self, epoch: int, parts: int) -> int:
-        """Number of items of a segment: groups of ``shuffle_runs`` items for every part."""
-        batching = self._batching
-        samples = BATCHES_PER_SEGMENT * len(self._counts) * batching.batch_size
-        per_item = max(float(self._dataset.planned(epoch).mean()), 1e-3)
-        groups = int(np.ceil(samples / per_item / batching.shuffle_runs))
-        return groups * batching.shuffle_runs * parts
+        """Number of items of a segment: for every part, groups of ``shuffle_runs`` items, which should fill batches."""
+        runs, size = self._batching.shuffle_runs, self._batching.batch_size
+        planned = self._dataset.planned(epoch)
+        per_group = max(float(planned.mean()) * runs, 1e-3)
+        groups = int(np.ceil(BATCHES_PER_SEGMENT * len(self._counts) * size / per_group))
+        multiple = size // gcd(size, int(planned.max()) * runs)  # so many full groups need no extra samples
+        return -(-groups // multiple) * multiple * runs * parts
 
     def _full_batches(self, most: int, least: int) -> int:
         """Batches of a part of a segment before the last, if the parts have ``least`` to ``most`` samples."""
