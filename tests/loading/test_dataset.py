@@ -14,7 +14,7 @@ from torchdata.stateful_dataloader import StatefulDataLoader
 
 from tests.helpers.samples import signatures
 from torch_hdrpatches import HDRPatchDataset
-from torch_hdrpatches.errors import NoSamplesError, RanksError
+from torch_hdrpatches.errors import NoSamplesError, RanksError, StateError
 
 
 def set_of(
@@ -144,6 +144,67 @@ def test_a_forked_process_can_collect_an_iterator_of_its_parent(small):
 def test_a_dataset_pickles(small):
     dataset = pickle.loads(pickle.dumps(HDRPatchDataset(small, epoch=3)))
     assert Counter(signatures(dataset)) == set_of(small, epoch=3)
+
+
+def test_a_dataset_continues_where_its_state_was_saved_and_then_gives_the_next_epoch(small):
+    first = HDRPatchDataset(small)
+    whole, states = [], [first.state_dict()]
+    for sample in first:
+        whole += signatures([sample])
+        states.append(first.state_dict())
+    following = signatures(first)
+    assert not set(whole) & set(following)
+    for taken in (0, 1, 9, len(whole)):
+        resumed = HDRPatchDataset(small)
+        resumed.load_state_dict(states[taken])
+        assert resumed.epoch == 0
+        assert resumed.state_dict() == states[taken]
+        assert signatures(resumed) == whole[taken:]
+        assert signatures(resumed) == following
+
+
+def test_set_epoch_of_the_epoch_of_a_state_keeps_the_position(small):
+    first = HDRPatchDataset(small)
+    samples = iter(first)
+    head = signatures([next(samples), next(samples)])
+    resumed = HDRPatchDataset(small)
+    resumed.load_state_dict(first.state_dict())
+    resumed.set_epoch(0)
+    assert signatures(resumed)[0] not in head
+    resumed.set_epoch(0)
+    assert signatures(resumed)[:2] == head
+
+
+def test_a_state_of_another_recipe_or_for_other_workers_is_refused(small):
+    state = HDRPatchDataset(small).state_dict()
+    with pytest.raises(StateError, match="seed"):
+        HDRPatchDataset(small | {"seed": 5}).load_state_dict(state)
+    dataset = HDRPatchDataset(small)
+    dataset.load_state_dict(state)
+    with pytest.raises(StateError, match="num_workers"):
+        list(DataLoader(dataset, batch_size=None, num_workers=2))
+
+
+@pytest.mark.parametrize(("workers", "persistent"), [(0, False), (2, False), (2, True)])
+def test_a_stateful_loader_resumed_at_the_end_of_an_epoch_gives_the_next_one(small, workers, persistent):
+    def loader() -> StatefulDataLoader:
+        dataset = HDRPatchDataset(small)
+        return StatefulDataLoader(dataset, batch_size=None, num_workers=workers, persistent_workers=persistent)
+
+    first = loader()
+    samples = iter(first)
+    for _ in range(len(set_of(small))):
+        next(samples)
+    before_the_end = first.state_dict()
+    assert next(samples, None) is None
+    at_the_end = first.state_dict()
+    following = signatures(first)
+    resumed = loader()
+    resumed.load_state_dict(at_the_end)
+    assert signatures(resumed) == following
+    resumed = loader()
+    resumed.load_state_dict(before_the_end)
+    assert [signatures(resumed), signatures(resumed)] == [[], following]
 
 
 def without_samples(recipe: Any) -> Any:

@@ -56,15 +56,16 @@ class EpochCounter:
     def begin(self, token: int, epoch: int | None = None) -> int:
         """The epoch of an iteration that is known by a token above 0, the same for all processes that take part.
 
-        The first of them makes it ``epoch``, or else the next one.
+        It is ``epoch`` where that is given; otherwise the first of them makes it the next one.
         """
         with self._locked():
-            tokens = self._cells[2:, 0]
-            if (found := (tokens == token).nonzero()).numel():
+            found = (self._cells[2:, 0] == token).nonzero()
+            if epoch is None and found.numel():
                 return int(self._cells[2 + int(found[0, 0]), 1])
-            begun = self.next if epoch is None else epoch
-            self._cells[0] = torch.tensor([begun + 1, self._cells[0, 1] + 1])
-            self._cells[2 + int(self._cells[0, 1]) % REMEMBERED_ITERATIONS] = torch.tensor([token, begun])
+            begun, count = self.next if epoch is None else epoch, int(self._cells[0, 1]) + 1
+            self._cells[0] = torch.tensor([begun + 1, count])
+            row = int(found[0, 0]) if found.numel() else count % REMEMBERED_ITERATIONS
+            self._cells[2 + row] = torch.tensor([token, begun])
             return begun
 
     @contextmanager

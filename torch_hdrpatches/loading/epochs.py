@@ -29,6 +29,30 @@ ITERATOR_STATE_VERSION = 1
 MAX_WORKERS = 1024
 
 
+@dataclass(slots=True)
+class Place:
+    """How far one worker has come in its share of an epoch."""
+
+    epoch: int | None = None
+    """None until it is known: from a state, or when the iteration begins."""
+    items: int = 0
+    """Number of items used up, without the current one."""
+    taken: int = 0
+    """Number of samples taken from the current item."""
+    total: int = 0
+    """Number of samples given."""
+
+
+SHARE = ("rank", "world_size", "worker", "num_workers")
+
+
+def share_of(ranks: Ranks) -> dict[str, int]:
+    """Which items this process gives: its rank, and its number among the workers (0 of 0 if there are none)."""
+    info = get_worker_info()
+    worker, num_workers = (info.id, info.num_workers) if info else (0, 0)
+    return dict(zip(SHARE, (*ranks, worker, num_workers), strict=True))
+
+
 class EpochDataset(IterableDataset[Sample]):
     """What a ``PatchLoader`` reads; it also works in any ``DataLoader``.
 
@@ -51,17 +75,53 @@ class EpochDataset(IterableDataset[Sample]):
         self._iterated_as = torch.tensor([-1, -1]).share_memory_()  # type: ignore[no-untyped-call]
         self._given = torch.zeros(MAX_WORKERS, 2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._iterations = 0
+        self._place = Place()
+        """Of the newest iteration in this process."""
+        self._resumes_from: Mapping[str, Any] | None = None
+        """The state with which the next iteration in this process begins."""
         self._spawning = 0, Ranks(0, 1)
         """Process id and ranks of the process that spawned this one: a worker knows no process group."""
 
     @property
     def epoch(self) -> int:
         """The epoch of the next iteration."""
-        return self._counter.next
+        return self._counter.next if self._resumes_from is None else int(self._resumes_from["epoch"])
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration, also for workers that are already running."""
+        """Choose the epoch of the next iteration, also for workers that are already running.
+
+        The epoch of a state that was just loaded keeps its position.
+        """
+        if self._resumes_from is None or self._resumes_from["epoch"] != epoch:
+            self._place, self._resumes_from = Place(), None
         self._counter.set(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A small JSON-able state from which the newest iteration in this process can continue.
+
+        It counts for iterating the dataset itself: a ``StatefulDataLoader`` asks for it in its workers, and a
+        ``PatchLoader`` has a state of its own.
+        """
+        return dict(self._resumes_from or self.state_at(self._place, share_of(self.ranks)))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration continue where the state was saved.
+
+        Raises:
+            StateError: if the recipe, rank or number of workers differs.
+        """
+        check_state(state, self.state_dict(), SHARE)
+        self._resumes_from = dict(state)
+
+    def state_at(self, place: Place, share: Mapping[str, int]) -> dict[str, Any]:
+        """The state at a place in a worker's share of an epoch."""
+        epoch = self.epoch if place.epoch is None else place.epoch
+        head = {"version": ITERATOR_STATE_VERSION, "identity": self._digests, **share}
+        return head | {"epoch": epoch, "items": place.items, "taken": place.taken, "total": place.total}
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return digests(self.fingerprint())
 
     @property
     def epoch_choice(self) -> Choice:
@@ -101,7 +161,11 @@ class EpochDataset(IterableDataset[Sample]):
         check_start(ranks, before if before.world_size > 0 else None)
         self._iterated_as[:] = torch.tensor(ranks)
         self._iterations += 1
-        return EpochIterator(self, ranks, self._token())
+        iterator, self._place = EpochIterator(self, ranks, self._token(), place := Place()), place
+        if self._resumes_from is not None:
+            iterator.load_state_dict(self._resumes_from)
+            self._resumes_from = None
+        return iterator
 
     def begin(self, token: int, epoch: int | None) -> int:
         """The epoch of the iteration with this token: ``epoch``, or else the next one."""
@@ -133,23 +197,11 @@ class EpochIterator(Iterator[Sample]):
     It begins with the first sample: until then ``set_epoch`` and ``load_state_dict`` still count.
     """
 
-    def __init__(self, dataset: EpochDataset, ranks: Ranks, token: int) -> None:
+    def __init__(self, dataset: EpochDataset, ranks: Ranks, token: int, place: Place) -> None:
         self._dataset = dataset
         self._token = token
-        info = get_worker_info()
-        self._share = {
-            "rank": ranks.rank,
-            "world_size": ranks.world_size,
-            "worker": info.id if info else 0,
-            "num_workers": info.num_workers if info else 0,
-        }
-        self._epoch: int | None = None
-        """None until it is known: from a state, or when the iteration begins."""
-        self._items = 0
-        """Number of items used up, without the current one."""
-        self._taken = 0
-        """Number of samples taken from the current item."""
-        self._total = 0
+        self._share = share_of(ranks)
+        self._place = place
         self._samples = self._iterate()
 
     def __next__(self) -> Sample:
@@ -157,46 +209,35 @@ class EpochIterator(Iterator[Sample]):
 
     def state_dict(self) -> dict[str, Any]:
         """A small JSON-able state from which iteration can continue."""
-        return {
-            "version": ITERATOR_STATE_VERSION,
-            "identity": self._identity,
-            **self._share,
-            "epoch": self._dataset.epoch if self._epoch is None else self._epoch,
-            "items": self._items,
-            "taken": self._taken,
-            "total": self._total,
-        }
-
-    @cached_property
-    def _identity(self) -> dict[str, str]:
-        return digests(self._dataset.fingerprint())
+        return self._dataset.state_at(self._place, self._share)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where the state was saved; raises StateError if the recipe, rank or number of workers differs."""
-        check_state(state, self.state_dict(), tuple(self._share))
-        self._epoch, self._items, self._taken, self._total = (
-            state[key] for key in ("epoch", "items", "taken", "total")
-        )
+        check_state(state, self.state_dict(), SHARE)
+        self._place.items, self._place.taken, self._place.total = (state[key] for key in ("items", "taken", "total"))
+        # Now and not with the first sample: StatefulDataLoader asks an iterator at its end for none.
+        self._place.epoch = self._dataset.begin(self._token, state["epoch"])
 
     def _iterate(self) -> Iterator[Sample]:
         # Runs from the first next() on: load_state_dict comes before it.
-        dataset, streak = self._dataset, RejectStreak(self._dataset.max_empty_slots)
-        self._epoch = epoch = dataset.begin(self._token, self._epoch)
+        dataset, place, streak = self._dataset, self._place, RejectStreak(self._dataset.max_empty_slots)
+        if place.epoch is None:
+            place.epoch = dataset.begin(self._token, None)
         rank, world_size, worker, num_workers = self._share.values()
-        workers, skip = max(1, num_workers), self._taken
+        workers, skip = max(1, num_workers), place.taken
         # Every n-th item: the shares of all workers of all ranks are disjoint and complete.
-        for position in range(rank * workers + worker, dataset.items, world_size * workers)[self._items :]:
-            self._taken = 0
-            for outcome in dataset.outcomes(epoch, position):
+        for position in range(rank * workers + worker, dataset.items, world_size * workers)[place.items :]:
+            place.taken = 0
+            for outcome in dataset.outcomes(place.epoch, position):
                 streak.add(outcome)
                 for sample in outcome.samples:
-                    self._taken += 1
-                    if self._taken > skip:
-                        self._total += 1
+                    place.taken += 1
+                    if place.taken > skip:
+                        place.total += 1
                         yield sample
-            self._items, self._taken, skip = self._items + 1, 0, 0
-        if dataset.whole_epoch_is_empty(self._token, self._total):
-            raise NoSamplesError(f"epoch {epoch} gave no samples: {streak.tally.explain()}")
+            place.items, place.taken, skip = place.items + 1, 0, 0
+        if dataset.whole_epoch_is_empty(self._token, place.total):
+            raise NoSamplesError(f"epoch {place.epoch} gave no samples: {streak.tally.explain()}")
 
 
 @dataclass(slots=True)
