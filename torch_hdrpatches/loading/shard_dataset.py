@@ -15,6 +15,7 @@ import numpy as np
 from ..callables import checked, name_of
 from ..errors import NoSamplesError, ShardError
 from ..recipe.settings import Accept
+from ..recipe.sources import plain
 from ..rng import rng_at
 from ..sampling.plan import permutation
 from ..sampling.sample import Transform, transformed
@@ -174,7 +175,7 @@ def read_shards(
     for kind, function in (("where", where), ("transform", transform)):
         if function is not None:
             checked(kind, function)
-    bounds = Accept.model_validate(accept or {}).bounds()
+    bounds = Accept.model_validate(plain(accept or {})).bounds()
 
     def chosen(fields: Mapping[str, Any]) -> bool:
         return (

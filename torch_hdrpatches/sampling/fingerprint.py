@@ -17,7 +17,10 @@ from .sample import SampleOptions
 CATEGORY_DRAWS = 2
 """Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
 
-HINTS = {"num_workers": "PatchLoader resumes with any number of workers"}
+HINTS = {
+    "num_workers": "PatchLoader resumes with any number of workers",
+    "category_draws_version": "an earlier version of this package drew categories with a probability in another way",
+}
 
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
