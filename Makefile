@@ -31,6 +31,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(INSTALL) '.[test]'
+	# Without its dependencies: torchvision has to match the build of torch, and the tests do without it.
+	$(BIN)/pip install --quiet --no-deps -c constraints.txt basicsr || echo "no BasicSR here; its tests will skip"
 	touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed-test

@@ -32,6 +32,7 @@ NAVIGATION = {
     "Training": "training.md",
     "Experiments": "experiments.md",
     "Export": "export.md",
+    "BasicSR, neosr, KAIR, ...": "trainers.md",
     "Clusters": "cluster.md",
     "Colour": "colour.md",
     "Scene stability": "scene-stability.md",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.exports import three_movies, tree
+from tests.helpers.torchvision_stub import write_stub
 from torch_hdrpatches import export
 from torch_hdrpatches.testing import MovieSpec, write_movie
 
@@ -110,3 +113,20 @@ def three_whole(three_written: dict[str, Any], tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("whole") / "out"
     export(three_written, folder)
     return tree(folder)
+
+
+@pytest.fixture(scope="module")
+def basicsr_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A folder in Python's path that makes BasicSR importable, also where torchvision is missing."""
+    if not importlib.util.find_spec("basicsr"):
+        pytest.skip("needs BasicSR")
+    folder = tmp_path_factory.mktemp("stub")
+    if not importlib.util.find_spec("torchvision"):
+        write_stub(folder)
+    sys.path.insert(0, str(folder))
+    importlib.import_module("torch_hdrpatches.loading.basicsr")  # BasicSR cannot be imported before it
+    yield str(folder)
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("torchvision", "basicsr")]:
+        del sys.modules[name]  # other libraries take the stub for the real one
+    sys.modules.pop("torch_hdrpatches.loading.basicsr", None)

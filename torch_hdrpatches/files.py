@@ -35,7 +35,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 def remove_temporary_files(folder: Path) -> None:
     """Remove what killed writers left in a folder and its subfolders; no other process may be writing there."""
-    for path in [*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]:
+    for path in folder.rglob(".*.tmp"):
         if re.fullmatch(r"\..+\.[0-9]+\.tmp", path.name):
             path.unlink(missing_ok=True)
 

@@ -126,6 +126,13 @@ def test_a_report_needs_no_other_file_and_no_network(report):
     assert report.stat().st_size < 3e6
 
 
+def test_a_report_says_what_it_does_if_it_is_asked(exported, tmp_path, capfd):
+    html_report(exported, tmp_path / "silent.html", rows=1)
+    assert capfd.readouterr() == ("", "")
+    html_report(exported, tmp_path / "asked.html", rows=1, progress=True)
+    assert capfd.readouterr().err.startswith("choosing samples ...\nreading source frames ...\n")
+
+
 def test_a_report_shows_the_samples_even_if_the_movies_are_gone(exported, tmp_path):
     shutil.copytree(exported, tmp_path / "out")
     manifest = tmp_path / "out" / "manifest.json"

@@ -1,23 +1,17 @@
-"""The progress of an export: live at a terminal, as lines without one, as JSON lines, and for any callable."""
+"""The progress of an export in numbers: for watchers, and as JSON lines."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from torch_hdrpatches import Recipe, export
-from torch_hdrpatches.cli.output import ProgressBars, line, shown
 from torch_hdrpatches.exporter import Progress, processes, serial, watching
 from torch_hdrpatches.exporter.job import Job
 from torch_hdrpatches.exporter.progress import CategoryProgress, ProgressTracker, json_lines
@@ -96,66 +90,9 @@ def test_json_lines_are_one_event_each(resolved, tmp_path):
     assert [event["seconds"] for event in events] == sorted(event["seconds"] for event in events)
 
 
-def test_progress_as_one_line_and_as_bars():
-    tally = Tally()
-    tally.rejects["pq", "cut"] = 4
-    categories = (CategoryProgress("master", 30, 90, 2.0), CategoryProgress("space", 5, 5, 0.5))
-    progress = Progress(10.0, tally, categories, ("pq",), 2, "commit")
-    assert line(progress) == (
-        "master 30/90, space 5/5; 2.5 samples/s, 30 s left; refused 4 cut; 2 finished jobs wait for an earlier job"
-    )
-    console = Console(file=io.StringIO(), width=100)
-    console.print(ProgressBars(lambda: progress, console))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(part in text for part in ("master", "30 of 90", "2.0/s", "30 s left", "reading pq", "refused 4 cut"))
-
-
 def test_a_watcher_is_called_at_the_beginning_and_the_end(resolved, tmp_path):
     seen: list[str] = []
     with watching(resolved, Tally(), lambda progress: seen.append(progress.event), log_json=tmp_path / "log") as found:
         found.committed(Tally())
     assert seen == ["begin", "commit", "end"]
     assert len((tmp_path / "log").read_text().splitlines()) == 3
-
-
-def test_commands_print_a_line_after_a_commit_if_there_is_no_terminal(resolved, capsys):
-    with shown(resolved, Tally()) as tracker:
-        tracker.committed(Tally())
-    assert "samples/s" in capsys.readouterr().err
-
-
-def command(recipe: Recipe, folder: Path) -> list[str]:
-    (folder / "recipe.json").write_text(recipe.model_dump_json())
-    return [
-        sys.executable,
-        "-m",
-        "torch_hdrpatches.cli",
-        "export",
-        str(folder / "recipe.json"),
-        str(folder / "out"),
-    ]
-
-
-def test_without_a_terminal_progress_is_plain_lines_beside_the_tally(resolved, tmp_path):
-    done = subprocess.run(command(resolved, tmp_path), capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "\x1b" not in done.stdout + done.stderr
-    assert "samples/s" in done.stderr
-    assert "samples/s" not in done.stdout
-
-
-def test_at_a_terminal_progress_is_redrawn_in_place(resolved, tmp_path):
-    parent, child = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
-    with subprocess.Popen(command(resolved, tmp_path), stdout=subprocess.DEVNULL, stderr=child, env=environment) as run:
-        os.close(child)
-        printed = b""
-        while True:
-            try:
-                printed += os.read(parent, 65536)
-            except OSError:  # the other end is closed
-                break
-    os.close(parent)
-    assert run.returncode == 0
-    assert b"of 17" in printed
-    assert b"\x1b[2K" in printed

@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from tests.helpers.samples import Refuses, batch_signatures, signatures
 from torch_hdrpatches import HDRPatchDataset, PatchLoader
 from torch_hdrpatches.errors import NoSamplesError, StateError, WorkerDiedError
-from torch_hdrpatches.loading.batching import EXTRA_EPOCH_OFFSET, Batching, EpochBatches, Layout, Part
+from torch_hdrpatches.loading.batching import EpochBatches, Part
 from torch_hdrpatches.loading.epochs import EpochDataset
 from torch_hdrpatches.loading.fetcher import Fetcher
 from torch_hdrpatches.loading.ranks import Ranks
+from torch_hdrpatches.loading.segments import EXTRA_EPOCH_OFFSET, Batching, Layout
 from torch_hdrpatches.rng import rng_at
 from torch_hdrpatches.sampling import Outcome
 from torch_hdrpatches.sampling.sweep import Reject
@@ -228,6 +229,15 @@ def test_a_long_epoch_gives_every_sample_once_in_full_batches():
     assert sorted(own(keys(batches))) == sorted(sample["key"] for sample in samples_of(dataset))
     extra = sum(len(batch) for batch in batches) - len(own(keys(batches)))
     assert extra < 0.15 * 6000
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 7, 12])
+def test_without_rejects_a_rank_gives_no_extra_samples(batch_size):
+    dataset = Numbers(2016)
+    dataset.formats = "aa"
+    dataset.buckets = lambda by_category: {("a",): None}  # type: ignore[method-assign]
+    given = keys(loader_of(dataset, batch_size))
+    assert sum(map(len, given)) == len(own(given)) == 6 * 2016
 
 
 def test_the_state_is_small_and_resuming_makes_few_items_again():

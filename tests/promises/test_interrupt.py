@@ -43,7 +43,7 @@ def test_ctrl_c_ends_an_export_within_ten_seconds_and_says_how_to_resume(three, 
     assert time.monotonic() - start < 10
     assert exporting.returncode == 130
     assert "Traceback" not in errors
-    assert errors.strip().splitlines()[-1] == "interrupted; run the same export command again to resume"
+    assert errors.strip().splitlines()[-1] == "interrupted; run the same command again to resume"
     check_finished_files(out)
     assert times > 1 or not list(out.rglob(".*.tmp"))
     export(three, out, workers=2)

@@ -137,7 +137,7 @@ def test_a_limit_on_the_size_of_files_is_one_line_and_exit_code_1(three, tmp_pat
     ended = hdrpatches(three, tmp_path, workers, "ulimit -f 20; exec {export}")
     assert ended.returncode == 1, ended.stderr
     assert [line for line in ended.stderr.splitlines() if "left" not in line] == [
-        "out: File too large; allow larger files (ulimit -f), or lower shards.runs, then run the same export again"
+        "out: File too large; allow larger files (ulimit -f), or lower shards.runs, then run the same command again"
     ]
     export(three, tmp_path / "out")
     assert differing(tree(tmp_path / "out"), three_whole) == []
@@ -154,6 +154,6 @@ def test_an_export_resumes_on_a_full_disk_that_was_enlarged(three, tmp_path, thr
     ended = hdrpatches(three, tmp_path, 2, f"exec unshare -rm sh -c '{mounts}'")
     assert ended.returncode == 0, ended.stderr
     assert "exit 1" in ended.stdout
-    assert "out: No space left on device; free some space there, then run the same export again" in ended.stderr
+    assert "out: No space left on device; free some space there, then run the same command again" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert differing(tree(tmp_path / "copy"), three_whole) == []

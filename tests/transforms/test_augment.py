@@ -55,3 +55,14 @@ def test_each_transform_changes_the_frames_as_documented():
     assert Flip(0.0)(original, np.random.default_rng(0)) is original
     shapes = {tuple(Rotate()(sample(18, 30), np.random.default_rng(s))["gt"].shape) for s in range(20)}
     assert shapes == {(3, 18, 30)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sixteen_bit_samples_change_as_eight_bit_ones_do(seed):
+    eight = sample()
+    sixteen = {
+        key: value.to(torch.uint16) if isinstance(value, torch.Tensor) else value for key, value in eight.items()
+    }
+    first, second = (Compose()(one, np.random.default_rng(seed)) for one in (eight, sixteen))
+    assert second["lq"].dtype == torch.uint16
+    assert np.array_equal(first["lq"].numpy(), second["lq"].numpy())

@@ -9,6 +9,7 @@
 ``contact_sheet`` a PNG with one sample per row
 ``html_report``   the report as one self-contained page
 ``charts``        the report's charts as SVG
+``shown_path``    paths of a sheet or report, which notebooks show
 """
 
 from .contact_sheet import contact_sheet

@@ -14,6 +14,7 @@ from ..frames import Plane
 from ..sampling.sample import Sample
 from ..storage.paths import plain_path
 from .report_data import select, source_frames
+from .shown_path import ImagePath
 
 HEIGHT = 198
 """Height of a source frame in pixels; ``lq`` frames stand in two lines of half of it."""
@@ -30,7 +31,7 @@ EMPTY = (70, 70, 74)
 BOX = (255, 204, 0)
 
 
-def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Path:
+def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> ImagePath:
     """Write a PNG with one sample per row: the source frame with the crop box, ``gt``, and the ``lq`` frames.
 
     Args:
@@ -38,13 +39,16 @@ def contact_sheet(source: str | Path, path: str | Path, *, rows: int = 8) -> Pat
         path: the PNG to write.
         rows: number of samples, spread over the recipe or export.
 
+    Returns:
+        The path; in a notebook it shows the sheet.
+
     Raises:
         NoSamplesError: if there are no samples to show.
     """
     selection = select(source, rows)
     target = Path(plain_path(path))
     _sheet(selection.samples, source_frames(selection)).save(target)
-    return target
+    return ImagePath(target)
 
 
 def as_image(frames: Tensor) -> Image.Image:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import MissingExtraError
+from ..exporter.display import is_watched, steps
 from ..frames import Box, Plane
 from ..recipe.toml import recipe_toml
 from ..sampling.geometry import Geometry
@@ -23,6 +25,7 @@ from ..storage.paths import plain_path
 from . import charts
 from .contact_sheet import as_image, boxed
 from .report_data import NITS, Refused, Selection, lights, most_telling, refused_windows, select, source_frames
+from .shown_path import PagePath
 
 RECORDS = 20_000
 """Records of an export whose metadata are read, at most."""
@@ -37,13 +40,17 @@ MEASURES = {
 }
 
 
-def html_report(source: str | Path, path: str | Path, rows: int = 48) -> Path:
+def html_report(source: str | Path, path: str | Path, rows: int = 48, *, progress: bool | None = None) -> PagePath:
     """Write the report.
 
     Args:
         source: a recipe file, or an exported folder or its URL.
         path: the .html to write.
         rows: number of samples, spread over the recipe or export.
+        progress: whether to show what is being done; by default at a terminal and in a notebook.
+
+    Returns:
+        The path; in a notebook it shows a link.
 
     Raises:
         NoSamplesError: if there are no samples to show.
@@ -56,16 +63,25 @@ def html_report(source: str | Path, path: str | Path, rows: int = 48) -> Path:
     environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=True)
     environment.filters |= {"webp": _webp, "on_one_line": _on_one_line}
     template = environment.from_string(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
-    page = template.render(**_page(select(source, rows, records=RECORDS)))
+    shown = steps() if progress or (progress is None and is_watched()) else nullcontext(lambda step: None)
+    with shown as begin:
+        begin("choosing samples")
+        page = template.render(**_page(select(source, rows, records=RECORDS), begin))
     target = Path(plain_path(path))
     target.write_text(page, encoding="utf-8")
-    return target
+    return PagePath(target)
 
 
-def _page(selection: Selection) -> dict[str, Any]:
-    """The variables of the template."""
+def _page(selection: Selection, begin: Callable[[str], None]) -> dict[str, Any]:
+    """The variables of the template. ``begin`` is told what is done."""
     recipe, samples, metadata, tally = selection.recipe, selection.samples, selection.metadata, selection.tally
-    frames, refused = source_frames(selection), refused_windows(selection)
+    begin("reading source frames")
+    frames = source_frames(selection)
+    begin("reading refused windows")
+    refused = refused_windows(selection)
+    begin("measuring the brightness of movies")
+    light_charts = [(light, charts.light(NITS, light.pixels, light.sdr, light.peak)) for light in lights(selection)]
+    begin("drawing the page")
     by_format = {category: Counter[str]() for category in recipe.categories}
     by_category = {str(movie.name): Counter[str]() for movie in recipe.movies}
     for (category, fmt, movie), count in sorted(tally.samples.items()):
@@ -80,7 +96,7 @@ def _page(selection: Selection) -> dict[str, Any]:
         "formats_chart": charts.formats(by_format, {name: spec.target for name, spec in recipe.categories.items()}),
         "scene_chart": _scene_chart(selection, refused),
         "refused": most_telling(refused),
-        "lights": [(light, charts.light(NITS, light.pixels, light.sdr, light.peak)) for light in lights(selection)],
+        "lights": light_charts,
         "crop_maps": list(_crop_maps(selection)),
         "measures": [
             charts.histogram([fields["measures"][name] for fields in metadata], label, recipe.accept.bounds().get(name))

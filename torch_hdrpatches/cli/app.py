@@ -48,7 +48,7 @@ def main() -> None:
         code = ExitCode.INTERRUPTED
     if code == ExitCode.INTERRUPTED:  # typer returns this code as well
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _stop("interrupted; run the same export command again to resume", ExitCode.INTERRUPTED)
+        _stop("interrupted; run the same command again to resume", ExitCode.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 

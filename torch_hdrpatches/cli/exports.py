@@ -1,4 +1,4 @@
-"""Commands that write shards, or read them: export, tally, verify, reproduce, and the demo."""
+"""Commands that write shards, or read them: export, unpack, tally, verify, reproduce, and the demo."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ import typer
 from .. import analysis, exporter
 from ..analysis.reproduce import random_keys
 from ..errors import RecipeError
+from ..exporter.display import counted, shown
 from ..exporter.job import Job
 from ..exporter.processes import Executor, on_this_machine
+from ..exporter.unpack import LayoutName
 from ..recipe.recipe import Recipe
 from ..sampling.tally import Tally
 from ..shards.manifest import sidecars, tally_of
 from ..storage.disk_errors import as_export_error
 from ..testing.movie import MovieSpec, write_movie
-from .output import AsJson, ExitCode, RecipeFile, console, counted, say, show_tally, shown
+from .output import AsJson, ExitCode, RecipeFile, console, say, show_tally
 
 app = typer.Typer()
 
@@ -98,6 +100,9 @@ def export(
         typer.Option(help="Run jobs in processes of this machine, or on the Ray cluster at RAY_ADDRESS."),
     ] = "processes",
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many samples per category.")] = None,
+    gt: Annotated[
+        Literal["centre", "sequence"], typer.Option(help="Ground truth: the centre frame, or all frames of the window.")
+    ] = "centre",
     part: Annotated[
         str | None, typer.Option(metavar="I/N", help="Run only every N-th job, starting with job I (0 to N-1).")
     ] = None,
@@ -112,19 +117,40 @@ def export(
         raise RecipeError("--part and --finish exclude each other: run all parts first, then --finish")
     with as_export_error(out):
         if finish:
-            tally = exporter.finish_parts(recipe, out, limit=limit)
+            tally = exporter.finish_parts(recipe, out, limit=limit, gt=gt)
         else:
             engine: Executor[Job, Any] = exporter.on_ray(workers) if executor == "ray" else on_this_machine(workers)
             begun = tally_of(out) if sidecars(out) and not part else Tally()
             run = partial(exporter.export_part, part=exporter.Part.parse(part)) if part else exporter.export
             with shown(Recipe.load(recipe).resolved(), begun, limit=limit, log_json=log_json) as watched:
                 engine = watched.around(engine)
-                tally = run(recipe, out, executor=engine, limit=limit, extend=extend, progress=watched.committed)
+                tally = run(recipe, out, executor=engine, limit=limit, extend=extend, progress=watched.committed, gt=gt)
     show_tally(tally)
     if part:
         say(f"part {part} is done; after all parts: hdrpatches export {recipe} {out} --finish")
     if tally.failures:
         raise typer.Exit(ExitCode.SOME_MOVIES_FAILED)
+
+
+@app.command()
+def unpack(
+    out: Exported,
+    folder: Annotated[Path, typer.Argument(help="Folder for the images; a folder of its own.")],
+    layout: Annotated[
+        LayoutName,
+        typer.Option(help="Names of the images, as BasicSR reads them; scenes: as traiNNer-redux reads videos."),
+    ],
+    category: Annotated[str | None, typer.Option(help="Samples of this category only.")] = None,
+    format: Annotated[str | None, typer.Option(help="Samples of this format only.")] = None,
+    lmdb: Annotated[bool, typer.Option("--lmdb", help="Write two LMDBs instead of PNG files.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+) -> None:
+    """Write exported samples as images, for trainers that read folders. Run the same command again to resume."""
+    made = exporter.unpack(
+        out, folder, layout, category=category, format=format, lmdb=lmdb, executor=on_this_machine(workers)
+    )
+    say(f"{counted(made.samples, 'sample')}, {counted(made.images, 'image')} in {folder}")
+    say(f"scale: {made.scale}, gt_size: {made.largest_crop} or less")
 
 
 @app.command()

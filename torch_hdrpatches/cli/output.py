@@ -1,29 +1,24 @@
-"""What commands print: tables, units, and the live progress of an export."""
+"""What commands print: messages and tables."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import progress as bars
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Column, Table
-from rich.text import Text
 
 from ..analysis.bench import Bench
 from ..analysis.forecast import Forecast
-from ..exporter.progress import Progress, ProgressTracker, Watcher, watching
+from ..exporter.display import counted, duration, listed
 from ..probe.verdict import Status, Verdict
-from ..recipe.recipe import ResolvedRecipe
 from ..sampling.tally import Tally
 
 console = Console()
@@ -51,24 +46,6 @@ def say(text: str, style: str | None = None, *, markup: bool = False) -> None:
 def _say_failures(failures: Mapping[str, str]) -> None:
     for movie, reason in sorted(failures.items()):
         say(f"[red]{movie} cannot be used[/]: {escape(reason)}", markup=True)
-
-
-def duration(seconds: float) -> str:
-    """``3 h 05 min``, ``12 min``, ``12 s`` or ``0.3 s``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """``1 movie``, ``2 movies``."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def listed(reasons: Mapping[str, int]) -> str:
-    """``4 cut, 1 flash``: the most frequent reason first."""
-    return ", ".join(f"{count} {reason}" for reason, count in Counter(reasons).most_common())
 
 
 def show_verdicts(verdicts: Sequence[Verdict]) -> None:
@@ -168,81 +145,3 @@ def _show_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Non
     for row in rows:
         table.add_row(*map(str, row))
     console.print(table)
-
-
-class ProgressBars(bars.Progress):
-    """A bar per category; below them the movies being read, waiting jobs and what was refused."""
-
-    def __init__(self, now: Callable[[], Progress], console: Console) -> None:
-        self.now = now
-        super().__init__(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(bar_width=30),
-            bars.MofNCompleteColumn(separator=" of "),
-            bars.TextColumn("{task.fields[rate]:.1f}/s"),
-            bars.TextColumn("{task.fields[left]}"),  # rich's own estimate forgets commits that are minutes apart
-            console=console,
-            refresh_per_second=4,
-            transient=True,
-        )
-        for category in now().categories:
-            self.add_task(category.name, total=max(1, category.expected), rate=0.0, left="")
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """The bars and the lines below them, as of now."""
-        now = self.now()
-        for task, category in zip(self.task_ids, now.categories, strict=False):  # rich asks once before there are tasks
-            left = _left(category.seconds_left)
-            self.update(task, completed=category.samples, rate=category.per_second, left=left)
-        yield self.make_tasks_table(self.tasks)
-        reading = [f"reading {', '.join(now.movies)}"] if now.movies else []
-        lines = [*reading, *_notes(now), *(f"{movie} cannot be used" for movie in sorted(now.tally.failures))]
-        yield from (Text(line, style="dim", no_wrap=True, overflow="ellipsis") for line in lines)
-
-
-def line(progress: Progress) -> str:
-    """The progress of all categories on one line."""
-    names = ", ".join(f"{category.name} {category.samples}/{category.expected}" for category in progress.categories)
-    rate = sum(category.per_second for category in progress.categories)
-    return "; ".join([names, f"{rate:.1f} samples/s, {_left(progress.seconds_left)}", *_notes(progress)])
-
-
-def lines(console: Console) -> Watcher:
-    """A watcher that prints a line every ten seconds at most."""
-    last = -math.inf
-
-    def write(progress: Progress) -> None:
-        nonlocal last
-        if progress.event in ("commit", "finish") and progress.seconds - last >= 10:
-            last = progress.seconds
-            console.print(line(progress), soft_wrap=True, highlight=False, markup=False)
-
-    return write
-
-
-def _notes(progress: Progress) -> Iterator[str]:
-    if reasons := progress.tally.reasons():
-        yield f"refused {listed(reasons)}"
-    if progress.waiting:
-        verb = "wait" if progress.waiting > 1 else "waits"
-        yield f"{counted(progress.waiting, 'finished job')} {verb} for an earlier job"
-
-
-def _left(seconds: float) -> str:
-    if not seconds:
-        return "done"
-    return f"{duration(seconds)} left" if math.isfinite(seconds) else "–"
-
-
-@contextmanager
-def shown(
-    recipe: ResolvedRecipe, begun: Tally, *, limit: int | None = None, log_json: Path | None = None
-) -> Iterator[ProgressTracker]:
-    """Show the progress of an export on stderr. ``begun`` is what an earlier run has committed already."""
-    console = Console(stderr=True)
-    watchers = [] if console.is_terminal else [lines(console)]
-    with ExitStack() as stack:
-        export = stack.enter_context(watching(recipe, begun, *watchers, limit=limit, log_json=log_json))
-        if console.is_terminal:
-            stack.enter_context(ProgressBars(export.now, console))
-        yield export

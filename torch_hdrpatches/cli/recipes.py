@@ -13,13 +13,14 @@ from .. import analysis
 from ..analysis.bench import bench as measure
 from ..analysis.split import By
 from ..errors import RecipeError
+from ..exporter.display import counted
 from ..probe.verdict import verdict_on
 from ..recipe.convert import convert as convert_old
 from ..recipe.recipe import Recipe
 from ..recipe.starter import starter
 from ..recipe.toml import recipe_toml
 from ..sampling.stream import PatchStream
-from .output import AsJson, ExitCode, RecipeFile, console, counted, say, show_bench, show_forecast, show_verdicts
+from .output import AsJson, ExitCode, RecipeFile, console, say, show_bench, show_forecast, show_verdicts
 
 app = typer.Typer()
 

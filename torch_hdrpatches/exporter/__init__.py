@@ -9,7 +9,9 @@
 ``retries``   the loop of both executors, which tries items again after a worker died
 ``verify``    every file, record and count of an exported folder checked
 ``repair``    damaged shards exported again
+``unpack``    exported shards as the folders or LMDBs that other trainers read
 ``progress``  rate and remaining time, for watchers and as JSON lines
+``display``   the same as bars at a terminal, in a notebook, or as lines of a log
 """
 
 from .export import Part, export, export_part, finish_parts
@@ -17,6 +19,7 @@ from .processes import processes, serial
 from .progress import Progress, watching
 from .ray import on_ray
 from .repair import repair
+from .unpack import unpack
 from .verify import verify
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "processes",
     "repair",
     "serial",
+    "unpack",
     "verify",
     "watching",
 ]

@@ -8,8 +8,8 @@ step can be repeated after a crash, and a shard that has a sidecar is never writ
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from ..errors import ExportError, NoSamplesError, RecipeError
+from ..main_guard import refuse_while_imported
 from ..recipe.recipe import Recipe
 from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
@@ -42,7 +43,7 @@ def export(
     workers: int = 1,
     limit: int | None = None,
     extend: bool = False,
-    progress: Callable[[Tally], None] | None = None,
+    progress: Callable[[Tally], None] | bool | None = None,
     **options: Unpack[SampleOptions],
 ) -> Tally:
     """Write the stream of a recipe into shards; the same call again does only what is missing.
@@ -55,7 +56,8 @@ def export(
         workers: processes, if no executor is given.
         limit: at most this many samples per category.
         extend: whether targets may be higher than those that the folder was exported with; its shards are kept.
-        progress: called with the tally of what is committed, after each commit.
+        progress: whether to show the progress; by default at a terminal and in a notebook. Or a function to call with
+            the tally of what is committed, after each commit; then nothing is shown.
         **options: see ``SampleOptions``.
 
     Returns:
@@ -68,22 +70,23 @@ def export(
         WorkerDiedError: if processes died at one job again and again.
         NoSamplesError: if nothing could be exported.
     """
+    refuse_while_imported()
     folder, stream = Folder.of(out), _stream(recipe, limit, options)
     if is_finished(folder, stream):
         return tally_of(folder)
-    engine = executor or on_this_machine(workers)
     with as_export_error(folder), exclusive(folder):
         committer = Committer(folder, stream, begin(folder, stream, extend=extend))
         committer.advance()
-        while committer.wanted(committer.epoch):
-            first = committer.next
-            near = takewhile(lambda job: job.index < committer.next + AHEAD, committer.jobs())
-            with closing(engine(partial(work, stream, folder), near)) as results:
-                for job, record in results:
-                    if committer.done(job, record) and progress:
-                        progress(deepcopy(committer.tally))
-            if committer.next == first:
-                raise ExportError(f"{folder}: the executor did not do job {first}")
+        with _followed(executor or on_this_machine(workers), stream, committer.tally, progress) as (engine, committed):
+            while committer.wanted(committer.epoch):
+                first = committer.next
+                near = takewhile(lambda job: job.index < committer.next + AHEAD, committer.jobs())
+                with closing(engine(partial(work, stream, folder), near)) as results:
+                    for job, record in results:
+                        if committer.done(job, record) and committed:
+                            committed(deepcopy(committer.tally))
+                if committer.next == first:
+                    raise ExportError(f"{folder}: the executor did not do job {first}")
         return _complete(committer)
 
 
@@ -120,7 +123,7 @@ def export_part(
     workers: int = 1,
     limit: int | None = None,
     extend: bool = False,
-    progress: Callable[[Tally], None] | None = None,
+    progress: Callable[[Tally], None] | bool | None = None,
     **options: Unpack[SampleOptions],
 ) -> Tally:
     """Do the missing jobs of one part, for job arrays: independent processes that share only the folder.
@@ -137,19 +140,21 @@ def export_part(
     folder, stream, tally = Folder.of(out), _stream(recipe, limit, options), Tally()
     if is_finished(folder, stream):
         return tally
-    engine = executor or on_this_machine(workers)
     with as_export_error(folder), shared(folder, f"part-{part.index}-of-{part.of}"):
         ledger = Ledger(folder, stream, begin(folder, stream, extend=extend))
         ledger.advance()
         # Whether jobs of later epochs are needed depends on jobs that are not done.
         needed = takewhile(lambda job: job.epoch <= ledger.epoch, ledger.jobs())
         mine = (job for job in needed if job.index % part.of == part.index)
-        with closing(engine(partial(work, stream, folder), mine)) as results:
+        with (
+            _followed(executor or on_this_machine(workers), stream, tally, progress) as (engine, committed),
+            closing(engine(partial(work, stream, folder), mine)) as results,
+        ):
             for job, record in results:
                 tally += tally_of_job(record)
                 ledger.done(job, record)
-                if progress:
-                    progress(deepcopy(tally))
+                if committed:
+                    committed(deepcopy(tally))
     return tally
 
 
@@ -177,6 +182,23 @@ def finish_parts(
         if wanted := committer.wanted(committer.epoch):
             raise ExportError(f"{folder}: {_what_is_missing(committer, wanted)}")
         return _complete(committer)
+
+
+@contextmanager
+def _followed(
+    engine: Executor[Job, JobRecord], stream: PatchStream, begun: Tally, progress: Callable[[Tally], None] | bool | None
+) -> Iterator[tuple[Executor[Job, JobRecord], Callable[[Tally], None] | None]]:
+    """The executor to use, and what to call with the tally after each commit, so that ``progress`` is done."""
+    if callable(progress):
+        yield engine, progress
+        return
+    from .display import is_watched, shown  # rich takes time to import, and training does not need it
+
+    if progress or (progress is None and is_watched()):
+        with shown(stream.recipe, deepcopy(begun)) as tracker:
+            yield tracker.around(engine), tracker.committed
+    else:
+        yield engine, None
 
 
 def _stream(recipe: str | Path | Mapping[str, Any] | Recipe, limit: int | None, options: SampleOptions) -> PatchStream:

@@ -88,7 +88,10 @@ class ProgressTracker:
         self, recipe: ResolvedRecipe, begun: Tally, watchers: Sequence[Watcher], limit: int | None = None
     ) -> None:
         self.plan = Plan(recipe)
-        self.expected = {name: min(count, limit or count) for name, count in _expected(recipe).items()}
+        self.expected = self.plan.expected()
+        for name, samples in self.expected.items():
+            expected = recipe.categories[name].target or samples
+            self.expected[name] = min(expected, limit or expected)
         self.watchers = watchers
         self.began = time.monotonic()
         self.before = Counter(begun.by("category"))
@@ -169,11 +172,3 @@ def json_lines(file: TextIO) -> Watcher:
         file.flush()
 
     return write
-
-
-def _expected(recipe: ResolvedRecipe) -> dict[str, int]:
-    planned = Counter[str]()
-    for movie in recipe.movies:
-        for name, probability in movie.categories.items():
-            planned[name] += round(probability * movie.slots * recipe.sampling.crops_per_category)
-    return {name: category.target or planned[name] for name, category in recipe.categories.items()}

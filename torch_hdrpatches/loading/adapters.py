@@ -18,6 +18,9 @@ def basicsr(sample: Mapping[str, Any]) -> dict[str, Any]:
 
     float32 RGB in 0..1, from uint8 or uint16. Batches are best converted on the GPU: uint8 is a quarter of the bytes
     to copy there.
+
+    BasicSR's recurrent networks need ``gt="sequence"``. They give (B, T, 3, H, W), and a loss against centre frames,
+    (B, 3, H, W), broadcasts without an error if the batch size is T or 1.
     """
     return {"lq": unit(sample["lq"]), "gt": unit(sample["gt"]), "key": sample["key"]}
 

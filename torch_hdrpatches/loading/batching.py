@@ -1,168 +1,108 @@
-"""Which samples make a batch: an epoch is divided into segments, and each segment into one part per rank.
-
-The batches of a part depend on the part alone, not on what came before it. So a place in an epoch is a few numbers that
-are the same on all ranks, and to go on there a rank makes again at most the batches of one segment.
-"""
+"""The batches of an epoch: the samples of neighbouring items are mixed, and each format fills batches of its own."""
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from functools import cached_property
 from itertools import chain, count, zip_longest
 from operator import itemgetter
-from typing import TypeAlias
-
-import numpy as np
+from typing import Any
 
 from ..errors import NoSamplesError
 from ..rng import uniform_at
+from ..sampling.fingerprint import check_state, digests
 from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
-from .cursor import Cursor
 from .epochs import EpochDataset, RejectStreak
 from .fetcher import Address, Fetcher, detached
-from .ranks import Ranks
+from .ranks import Ranks, check_start, check_unchanged, current_ranks, current_world_size
+from .segments import Batching, Bucket, Cursor, Layout, Segment
 
-EXTRA_EPOCH_OFFSET = 1 << 20
-"""A part that runs short in epoch e goes on with items of epoch e + this, e + 2 * this, ...; no epoch repeats them."""
-
-PASS_OFFSET = EXTRA_EPOCH_OFFSET << 20
-"""With more ``steps`` than an epoch has, all items come again as those of epoch e + this, e + 2 * this, ..."""
-
-BATCHES_PER_SEGMENT = 32
-"""Number of batches of each bucket that a part of a segment should have: enough for the batch that is filled up at its
-end not to matter, and few enough to be made again quickly."""
+ELASTIC = (
+    "the state was saved by %d ranks, and now there are %d: they share out the next %d batches as they stand, so that "
+    "nothing is lost or given twice; then the epoch goes on in shares for %d ranks"
+)
 
 MIN_EMPTY_ITEMS = 32
 """A dataset counts as empty after two epochs of items in a row without a sample, but not before this many items."""
 
-Bucket: TypeAlias = tuple[str, ...]
-"""What the samples of a batch have in common: the format, or format and category."""
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Consecutive items of an epoch, dealt to ``parts`` ranks in turn; every part gives ``batches`` batches."""
+class Epochs:
+    """The batches of all epochs as lists of samples, and the place in them: what a loader and its samplers share."""
 
-    epoch: int
-    start: int
-    stop: int
-    """Positions in the epoch; those of the second pass through all items begin at ``items``."""
-    items: int
-    """Number of items in the epoch."""
-    parts: int
-    batches: int
-    fills_up: bool
-    """Whether all batches are full, by extra samples for those that are left over at the end."""
+    def __init__(
+        self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, ranks: tuple[int | None, int | None]
+    ) -> None:
+        self.dataset = dataset
+        self.batching = batching
+        self._fetcher = fetcher
+        self._given_ranks = ranks
+        self._ranks: Ranks | None = None
+        """The ranks of the iterations so far."""
+        self._choice = dataset.epoch_choice
+        self._cursor = Cursor(self._choice.epoch)
+        self._begun = False
+        """Whether an iteration has begun at the cursor's epoch, so that the next one gives the next epoch."""
+        self._iteration: object = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch of the next iteration. The epoch of a state that was just loaded keeps its position."""
+        if self._begun or epoch != self.place.epoch:
+            self._cursor, self._begun = Cursor(epoch), False
+
+    def __len__(self) -> int:
+        """Batches per epoch, the same on every rank."""
+        layout = Layout(self.dataset, self.batching)
+        return layout.batches(self.place.epoch, current_world_size(self._given_ranks[1]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """A small JSON-able state from which iteration continues after the batches given so far, on every rank."""
+        return self.place.to_json() | {"identity": self._identity}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where the state was saved. Raises StateError if it belongs to another stream."""
+        check_state(state, self.state_dict())
+        self._cursor, self._begun = Cursor.from_json(state), False
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        place = self.place
+        start = Cursor(place.epoch + 1) if self._begun else place
+        self._cursor, self._begun = start, True
+        self._iteration = iteration = object()
+        ranks = current_ranks(*self._given_ranks)
+        check_start(ranks, self._ranks)
+        self._ranks = ranks
+        layout = Layout(self.dataset, self.batching)
+        if layout.batches(start.epoch, ranks.world_size) == 0:
+            size = self.batching.batch_size
+            raise NoSamplesError(f"an epoch has less than one batch of {size}, which drop_last leaves out")
+        if start.given and start.parts != ranks.world_size:
+            segment = layout.segment(start.epoch, start.start, start.parts)
+            left = segment.parts * segment.batches - start.given
+            log.warning(ELASTIC, start.parts, ranks.world_size, left, ranks.world_size)
+        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, ranks).after(start):
+            check_unchanged(ranks, current_ranks(*self._given_ranks))
+            self._cursor, self._begun = cursor, cursor.batches > 0
+            yield samples
+            if self._iteration is not iteration:
+                raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
 
     @property
-    def is_last(self) -> bool:
-        """Whether it ends where the epoch ends."""
-        return self.stop % self.items == 0
+    def place(self) -> Cursor:
+        """The cursor, after ``set_epoch`` of the dataset if it has been called."""
+        choice = self.dataset.epoch_choice
+        if choice != self._choice:
+            self._choice, self._cursor, self._begun = choice, Cursor(choice.epoch), False
+        return self._cursor
 
-    def groups(self, part: int, size: int) -> list[range]:
-        """The positions of a part, in groups of ``size``."""
-        positions = range(self.start + part, self.stop, self.parts)
-        return [positions[first : first + size] for first in range(0, len(positions), size)]
-
-    def address(self, position: int, round: int = 0) -> Address:
-        """Of the item at a position: its own, or that of an extra item which stands in for samples that are missing."""
-        passes, within = divmod(position, self.items)
-        return self.epoch + passes * PASS_OFFSET + round * EXTRA_EPOCH_OFFSET, within
-
-
-@dataclass(frozen=True, slots=True)
-class Batching:
-    """The options of ``PatchLoader`` on which the sequence of batches depends."""
-
-    batch_size: int
-    shuffle_runs: int
-    by_category: bool
-    drop_last: bool
-    steps: int | None
-
-    def __post_init__(self) -> None:
-        for name in ("batch_size", "shuffle_runs", "steps"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise ValueError(f"{name} is {number}, expected 1 or more")
-
-    def bucket(self, sample: Sample) -> Bucket:
-        """The bucket of a sample; raises ValueError if the sample does not tell."""
-        try:
-            return (sample["format"], sample["category"]) if self.by_category else (sample["format"],)
-        except KeyError as missing:
-            raise ValueError(
-                f"a sample lacks {missing}, by which batches are made; drop keys in collate_fn, not in transform"
-            ) from None
-
-
-class Layout:
-    """The segments of every epoch, and their numbers of batches, known before any sample is made."""
-
-    def __init__(self, dataset: EpochDataset, batching: Batching) -> None:
-        self._dataset = dataset
-        self._batching = batching
-        self._counts = dataset.buckets(batching.by_category)
-
-    def batches(self, epoch: int, world_size: int) -> int:
-        """Batches per epoch, the same on every rank; raises ValueError if there are fewer items than ranks."""
-        items = self._dataset.items
-        if items < world_size:
-            raise ValueError(f"an epoch has {items} runs for {world_size} ranks; give the movies more timestamps")
-        if self._batching.steps is not None:
-            return self._batching.steps
-        size = self._segment_size(epoch, world_size)
-        equal = max(0, items // size - 1)  # segments of the same size; the last one takes the rest
-        planned = self._dataset.planned(epoch)
-        parts = planned[: equal * size].reshape(equal, size // world_size, world_size).sum(1)
-        before_last = sum(map(self._full_batches, parts.max(1).tolist(), parts.min(1).tolist()))
-        return before_last + self.segment(epoch, equal * size, world_size).batches
-
-    def segment(self, epoch: int, start: int, parts: int) -> Segment:
-        """The segment that starts at a position. At the end of an epoch it may have fewer parts than asked for."""
-        items = self._dataset.items
-        first = start - start % items
-        rest = items - start % items
-        size = self._segment_size(epoch, parts)
-        stop = start + (rest if rest < 2 * size else size)
-        parts = min(parts, rest)
-        address_epoch = epoch + first // items * PASS_OFFSET
-        planned = self._dataset.planned(address_epoch)[start - first : stop - first]
-        per_part = [int(planned[part::parts].sum()) for part in range(parts)]
-        most, least = max(per_part), min(per_part)
-        ends = stop - first == items and self._batching.steps is None
-        batches = self._last_batches(most, least, parts, stop - start) if ends else self._full_batches(most, least)
-        return Segment(epoch, start, stop, items, parts, batches, fills_up=len(self._counts) == 1 and not ends)
-
-    def _segment_size(self, epoch: int, parts: int) -> int:
-        """Number of items of a segment: groups of ``shuffle_runs`` items for every part."""
-        batching = self._batching
-        samples = BATCHES_PER_SEGMENT * len(self._counts) * batching.batch_size
-        per_item = max(float(self._dataset.planned(epoch).mean()), 1e-3)
-        groups = int(np.ceil(samples / per_item / batching.shuffle_runs))
-        return groups * batching.shuffle_runs * parts
-
-    def _full_batches(self, most: int, least: int) -> int:
-        """Batches of a part of a segment before the last, if the parts have ``least`` to ``most`` samples."""
-        drops = self._batching.drop_last and len(self._counts) > 1
-        return max(1, self._whole(least) if drops else self._with_rest(most))
-
-    def _last_batches(self, most: int, least: int, parts: int, items: int) -> int:
-        size, drop_last = self._batching.batch_size, self._batching.drop_last
-        known = [samples for samples in self._counts.values() if samples is not None]
-        if parts == 1 and items == self._dataset.items and len(known) == len(self._counts):
-            return sum(samples // size if drop_last else -(-samples // size) for samples in known)
-        return self._whole(least) if drop_last else self._with_rest(most)
-
-    def _whole(self, samples: int) -> int:
-        return samples // self._batching.batch_size
-
-    def _with_rest(self, samples: int) -> int:
-        """The largest possible number of batches: the last batch of each bucket may be partly filled."""
-        size = self._batching.batch_size
-        return (samples + len(self._counts) * (size - 1)) // size
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        return digests(self.dataset.fingerprint() | asdict(self.batching))
 
 
 class EpochBatches:

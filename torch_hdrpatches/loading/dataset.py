@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+from ..callables import name_of
 from ..recipe.recipe import Recipe
 from ..sampling.fingerprint import identity_of
 from ..sampling.sample import SampleOptions
@@ -64,3 +65,27 @@ class HDRPatchDataset(EpochDataset):
         categories = self.stream.recipe.categories
         pairs = [(name, category) for category, spec in categories.items() for name in spec.formats]
         return dict.fromkeys(pairs if by_category else [(name,) for name, _ in pairs])
+
+    def __repr__(self) -> str:
+        recipe, options = self.stream.recipe, self.stream.options
+        slots = sum(movie.slots for movie in recipe.movies)
+        shape = f"output={options['output']!r}, gt={options['gt']!r}, epoch={self.epoch}"
+        return f"<HDRPatchDataset: movies={len(recipe.movies)}, slots={slots}, {shape}>"
+
+    def _repr_html_(self) -> str:
+        from ..sampling.notebook import few, section, table
+
+        recipe, rows = self.stream.recipe, []
+        for name, samples in self.stream.plan.expected().items():
+            weights = recipe.categories[name].formats
+            share = samples / sum(weights.values())
+            formats = ", ".join(f"{format} {round(share * weight)}" for format, weight in weights.items())
+            rows.append((name, samples, formats, recipe.categories[name].target or "–"))
+        options = ((name, name_of(value)) for name, value in self.stream.options.items() if value is not None)
+        return section(
+            repr(self)[1:-1],
+            table((), [("movies", few(movie.name for movie in recipe.movies)), *options]),
+            table(
+                ("category", "samples per epoch if none is refused", "about, by format", "target of an export"), rows
+            ),
+        )

@@ -16,11 +16,10 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from ..errors import NoSamplesError
-from ..sampling.fingerprint import digests
+from ..sampling.fingerprint import check_state, digests
 from ..sampling.sample import Sample
 from ..sampling.sweep import Outcome
 from ..sampling.tally import Tally
-from .cursor import check_state
 from .epoch_counter import Choice, EpochCounter
 from .ranks import Ranks, check_start, current_ranks
 
@@ -256,3 +255,15 @@ class RejectStreak:
         self.tally.add(outcome)
         if self.tally.slots >= self.max_empty_slots:
             raise NoSamplesError(f"{self.tally.slots} slots in a row gave no sample: {self.tally.explain()}")
+
+
+def agreed_ranks(dataset: EpochDataset, *given: int | None) -> tuple[int | None, int | None]:
+    """The rank and number of ranks given to a loader, or else the dataset's; raises ValueError where both differ."""
+    agreed = []
+    for name, own, others in zip(("rank", "world_size"), given, dataset.given_ranks, strict=True):
+        if None not in (own, others) and own != others:
+            raise ValueError(f"{name} is {own} in the loader and {others} in its dataset; give it once")
+        agreed.append(others if own is None else own)
+    if None not in agreed:
+        current_ranks(*agreed)
+    return agreed[0], agreed[1]

@@ -20,17 +20,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from ..errors import WorkerDiedError
-from ..sampling.sample import Sample
+from ..main_guard import refuse_while_imported
+from ..sampling.sample import Sample, SampleDict
 from ..sampling.sweep import Outcome
 from .epochs import EpochDataset
 
 Address: TypeAlias = tuple[int, int]
 """Epoch and position of an item."""
 
-UNGUARDED = (
-    "this script starts worker processes while one of them imports it; put the code that trains under "
-    "`if __name__ == '__main__':`"
-)
 UNPICKLABLE = (
     "a worker that is spawned imports what it needs: put your transform into a module that can be imported (not into a "
     "notebook), and the code of a script that trains under `if __name__ == '__main__':`"
@@ -47,6 +44,7 @@ class Fetcher:
 
     def __init__(self, dataset: EpochDataset, num_workers: int, persistent_workers: bool, **options: Any) -> None:
         self._dataset = dataset
+        self._pid = os.getpid()
         self._in_progress = torch.zeros(num_workers, 3, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         """int64 (workers, 3): pid, epoch and position of the item that each worker makes; it outlives a worker."""
         self.wanted: deque[Address] = deque()
@@ -64,10 +62,10 @@ class Fetcher:
 
         Raises:
             WorkerDiedError: if a worker died; names what it was making.
-            RuntimeError: if worker processes are to be started while a worker process imports this script.
+            SystemExit: as ``refuse_while_imported``.
         """
-        if self.items.num_workers and getattr(multiprocessing.current_process(), "_inheriting", False):
-            raise RuntimeError(UNGUARDED)
+        if self.items.num_workers:
+            refuse_while_imported()
         self._in_progress.zero_()
         try:
             for packed in self.items:
@@ -80,7 +78,8 @@ class Fetcher:
             raise
         except GeneratorExit:
             # torch notices a death in a signal handler: its error may be raised in the middle of the caller's code.
-            if not sys.is_finalizing():
+            # Neither at exit nor in a forked process, which collects what its parent was reading.
+            if not sys.is_finalizing() and os.getpid() == self._pid:
                 running = {child.pid for child in multiprocessing.active_children()}
                 if items := self._made_by(set(self._in_progress[:, 0].tolist()) - {0} - running):
                     log.error("a worker of the loader died while it was making %s", items)
@@ -149,7 +148,7 @@ def _changed(outcome: Outcome, kind: type, change: Callable[[Any], Any]) -> Outc
 
 def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
     fields = {name: change(value) if isinstance(value, kind) else value for name, value in sample.items()}
-    return cast(Sample, fields)
+    return cast(Sample, SampleDict(fields))
 
 
 class _Popped(Sampler[Address]):

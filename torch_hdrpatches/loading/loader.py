@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
-from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -14,21 +11,11 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, Dataset, default_collate
 from torch.utils.data.distributed import DistributedSampler
 
-from ..errors import NoSamplesError
-from ..sampling.fingerprint import digests
-from ..sampling.sample import Sample
-from .batching import Batching, EpochBatches, Layout
-from .cursor import Cursor, check_state
-from .epochs import EpochDataset
+from ..sampling.sample import Sample, SampleDict
+from .batching import Epochs
+from .epochs import EpochDataset, agreed_ranks
 from .fetcher import Fetcher
-from .ranks import Ranks, check_start, check_unchanged, current_ranks, current_world_size
-
-ELASTIC = (
-    "the state was saved by %d ranks, and now there are %d: they share out the next %d batches as they stand, so that "
-    "nothing is lost or given twice; then the epoch goes on in shares for %d ranks"
-)
-
-log = logging.getLogger(__name__)
+from .segments import Batching
 
 
 class PatchLoader:
@@ -108,7 +95,7 @@ class PatchLoader:
         batching = Batching(batch_size, shuffle_runs, by_category, drop_last, steps)
         self.source = dataset
         """The dataset that the loader was made with."""
-        self._epochs = Epochs(dataset, fetcher, batching, _agreed_ranks(dataset, rank, world_size))
+        self._epochs = Epochs(dataset, fetcher, batching, agreed_ranks(dataset, rank, world_size))
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.num_workers = num_workers
@@ -149,77 +136,21 @@ class PatchLoader:
             batch = self.collate_fn(samples)
             yield _pinned(batch) if self.pin_memory else batch
 
+    def __repr__(self) -> str:
+        place = f"epoch={self._epochs.place.epoch}, batches_given={self._epochs.place.batches}"
+        return f"<PatchLoader: batch_size={self.batch_size}, num_workers={self.num_workers}, {place}, {self.source!r}>"
 
-class Epochs:
-    """The batches of all epochs as lists of samples, and the place in them: what a loader and its samplers share."""
+    def _repr_html_(self) -> str:
+        from ..sampling.notebook import section, table
 
-    def __init__(
-        self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, ranks: tuple[int | None, int | None]
-    ) -> None:
-        self.dataset = dataset
-        self.batching = batching
-        self._fetcher = fetcher
-        self._given_ranks = ranks
-        self._ranks: Ranks | None = None
-        """The ranks of the iterations so far."""
-        self._choice = dataset.epoch_choice
-        self._cursor = Cursor(self._choice.epoch)
-        self._begun = False
-        """Whether an iteration has begun at the cursor's epoch, so that the next one gives the next epoch."""
-        self._iteration: object = None
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next iteration. The epoch of a state that was just loaded keeps its position."""
-        if self._begun or epoch != self._place().epoch:
-            self._cursor, self._begun = Cursor(epoch), False
-
-    def __len__(self) -> int:
-        """Batches per epoch, the same on every rank."""
-        layout = Layout(self.dataset, self.batching)
-        return layout.batches(self._place().epoch, current_world_size(self._given_ranks[1]))
-
-    def state_dict(self) -> dict[str, Any]:
-        """A small JSON-able state from which iteration continues after the batches given so far, on every rank."""
-        return self._place().to_json() | {"identity": self._identity}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the state was saved. Raises StateError if it belongs to another stream."""
-        check_state(state, self.state_dict())
-        self._cursor, self._begun = Cursor.from_json(state), False
-
-    def __iter__(self) -> Iterator[list[Sample]]:
-        place = self._place()
-        start = Cursor(place.epoch + 1) if self._begun else place
-        self._cursor, self._begun = start, True
-        self._iteration = iteration = object()
-        ranks = current_ranks(*self._given_ranks)
-        check_start(ranks, self._ranks)
-        self._ranks = ranks
-        layout = Layout(self.dataset, self.batching)
-        if layout.batches(start.epoch, ranks.world_size) == 0:
-            size = self.batching.batch_size
-            raise NoSamplesError(f"an epoch has less than one batch of {size}, which drop_last leaves out")
-        if start.given and start.parts != ranks.world_size:
-            segment = layout.segment(start.epoch, start.start, start.parts)
-            left = segment.parts * segment.batches - start.given
-            log.warning(ELASTIC, start.parts, ranks.world_size, left, ranks.world_size)
-        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, ranks).after(start):
-            check_unchanged(ranks, current_ranks(*self._given_ranks))
-            self._cursor, self._begun = cursor, cursor.batches > 0
-            yield samples
-            if self._iteration is not iteration:
-                raise RuntimeError("a newer iteration of this loader has started; this one cannot continue")
-
-    def _place(self) -> Cursor:
-        """The cursor, after ``set_epoch`` of the dataset if it has been called."""
-        choice = self.dataset.epoch_choice
-        if choice != self._choice:
-            self._choice, self._cursor, self._begun = choice, Cursor(choice.epoch), False
-        return self._cursor
-
-    @cached_property
-    def _identity(self) -> dict[str, str]:
-        return digests(self.dataset.fingerprint() | asdict(self.batching))
+        batching, place = self._epochs.batching, self._epochs.place
+        facts = {
+            "dataset": repr(self.source)[1:-1],
+            "batch": f"{self.batch_size} samples of one format{' and category' if batching.by_category else ''}",
+            "position": f"epoch {place.epoch}, {place.batches} of {len(self)} batches are given",
+            "workers": self.num_workers,
+        }
+        return section("PatchLoader", table((), facts.items()))
 
 
 class EpochSampler(DistributedSampler[Sample]):
@@ -269,24 +200,13 @@ class MadeSamples(Dataset[Sample]):
         return getattr(self.source, name)
 
 
-def _agreed_ranks(dataset: EpochDataset, *given: int | None) -> tuple[int | None, int | None]:
-    """The loader's rank and number of ranks, or else the dataset's; raises ValueError where both differ."""
-    agreed = []
-    for name, own, others in zip(("rank", "world_size"), given, dataset.given_ranks, strict=True):
-        if None not in (own, others) and own != others:
-            raise ValueError(f"{name} is {own} in the loader and {others} in its dataset; give it once")
-        agreed.append(others if own is None else own)
-    if None not in agreed:
-        current_ranks(*agreed)
-    return agreed[0], agreed[1]
-
-
 def _pinned(batch: Any) -> Any:
     """The batch with its tensors in pinned memory, from which a GPU copies while it computes."""
     if isinstance(batch, Tensor):
         return batch.pin_memory()
     if isinstance(batch, Mapping):
-        return {name: _pinned(value) for name, value in batch.items()}
+        pinned = {name: _pinned(value) for name, value in batch.items()}
+        return SampleDict(pinned) if isinstance(batch, SampleDict) else pinned
     if isinstance(batch, list):
         return [_pinned(value) for value in batch]
     return batch

@@ -12,11 +12,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..callables import checked, name_of
 from ..errors import NoSamplesError, ShardError
 from ..recipe.settings import Accept
+from ..recipe.sources import plain
 from ..rng import rng_at
 from ..sampling.plan import permutation
-from ..sampling.sample import Transform, name_of
+from ..sampling.sample import Transform, transformed
 from ..sampling.sweep import Outcome
 from ..shards.browse import shards_of
 from ..shards.index import REMEDY, fields_of, index_of, sidecar_of
@@ -93,9 +95,11 @@ class ShardDataset(EpochDataset):
                     raise ShardError(f"{path}: has {len(index)} records, its sidecar lists more; {REMEDY}")
                 record = index[number]
                 sample = sample_of(record.key, record.read(file))
+                movie, slot = sample["movie"], sample["slot"]  # a transform may drop them
                 if self._transform:
-                    sample = self._transform(sample, rng_at("transform", self._seed or 0, epoch, record.key))
-                yield Outcome(sample["movie"], epoch, sample["slot"], samples=(sample,))
+                    rng = rng_at("transform", self._seed or 0, epoch, record.key)
+                    sample = transformed(sample, self._transform, rng)
+                yield Outcome(movie, epoch, slot, samples=(sample,))
 
     def describe(self, epoch: int, position: int) -> str:
         path, numbers = self._block(epoch, position)
@@ -111,6 +115,19 @@ class ShardDataset(EpochDataset):
             for pair, count in shard.counts.items():
                 counts[pair if by_category else pair[:1]] += count
         return counts
+
+    def __repr__(self) -> str:
+        return f"<ShardDataset: samples={len(self)}, shards={len(self._shards)}, seed={self._seed}, epoch={self.epoch}>"
+
+    def _repr_html_(self) -> str:
+        from ..sampling.notebook import few, section, table
+
+        facts = {"shards": few(self.shards, 3), **self._choice, "transform": name_of(self._transform)}
+        return section(
+            repr(self)[1:-1],
+            table((), ((name, value) for name, value in facts.items() if value not in ("", "[]", "None"))),
+            table(("format", "category", "samples"), ((*names, n) for names, n in sorted(self.buckets(True).items()))),
+        )
 
     def _order(self, epoch: int) -> Counts:
         return np.arange(self.items) if self._seed is None else permutation(self._seed, epoch, self.items)
@@ -153,8 +170,12 @@ def read_shards(
     Raises:
         ShardError: if there are no shards, or a shard is damaged.
         NoSamplesError: if no record is chosen.
+        TypeError: if ``where`` or ``transform`` takes other arguments.
     """
-    bounds = Accept.model_validate(accept or {}).bounds()
+    for kind, function in (("where", where), ("transform", transform)):
+        if function is not None:
+            checked(kind, function)
+    bounds = Accept.model_validate(plain(accept or {})).bounds()
 
     def chosen(fields: Mapping[str, Any]) -> bool:
         return (

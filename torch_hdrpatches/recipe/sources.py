@@ -54,7 +54,7 @@ def plain(value: Any) -> Any:
 
 
 def _yaml(text: str) -> Any:
-    import yaml  # type: ignore[import-untyped]  # of the extra `yaml`
+    import yaml  # of the extra `yaml`
 
     try:
         return yaml.safe_load(text)

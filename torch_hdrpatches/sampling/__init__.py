@@ -10,6 +10,7 @@
 ``measures``    entropy, sharpness, luma, clipping and motion of a patch
 ``sample``      the sample dict and its address
 ``tally``       counts of what was given and what was refused
+``notebook``    HTML of facts, tables and frames, for notebooks
 ``fingerprint`` what a stream depends on, as flat keys that can be compared
 """
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from ..callables import called, name_of
 from ..color.curves import ToneSettings, peak_nits
 from ..color.grader import Grader
 from ..color.names import is_hdr
 from ..errors import UnsupportedMovieError, WindowError
-from ..frames import Box, Plane, Window
+from ..frames import Box, Plane, Planes, Window
 from ..recipe.recipe import Recipe
 from ..recipe.settings import Format
 from ..rng import rng_at, uniform_at
 from ..video.facts import Facts
 from .geometry import Geometry, random_box
 from .measures import Measures, measure, sharpness
-from .sample import Sample, SampleAddress, SampleOptions, name_of
+from .sample import Sample, SampleAddress, SampleDict, SampleOptions, transformed
 from .scene import Stability, judge
 
 BOXES_PER_WINDOW = 4
@@ -76,7 +79,7 @@ class Cutter:
         for number in range(BOXES_PER_WINDOW):
             where = (self.recipe.seed, *address, category, crop, number)
             box = self._box(window, spec, where)
-            tensors, measures = self._cut(window, box, spec.scale, where)
+            tensors, measures = self._cut(window, box, spec.scale, where, key)
             fields: dict[str, Any] = {
                 **tensors,
                 "key": key,
@@ -95,11 +98,11 @@ class Cutter:
                 "tonemap": self.tonemap,
                 "source": self.source,
             }
-            sample = cast(Sample, fields)
+            sample = cast(Sample, SampleDict(fields))
             refusal = self._refusal(sample)
             if not refusal:
                 transform = self.options["transform"]
-                return transform(sample, rng_at("transform", *where)) if transform else sample
+                return transformed(sample, transform, rng_at("transform", *where)) if transform else sample
         raise WindowError(f"not_accepted_{refusal}")
 
     def whole(self, window: Window) -> Plane:
@@ -128,22 +131,21 @@ class Cutter:
         return max(boxes, key=lambda box: sharpness(self.grey[luma[self.geometry.decoded_box(box).slices]]))
 
     def _cut(
-        self, window: Window, box: Box, scale: int, where: tuple[str | int, ...]
+        self, window: Window, box: Box, scale: int, where: tuple[str | int, ...], key: str
     ) -> tuple[dict[str, Tensor], Measures]:
         """The tensors of a sample (``lq``, ``gt``, ``lq_hdr``, ``gt_hdr``), and the measures of ``gt``."""
-        output, degrade = self.options["output"], self.options["degrade"]
-        assert degrade is not None, "with_defaults fills it in"
+        output = self.options["output"]
         frames, region = self.geometry.region(window.frames, box, self.facts.tags)
         if output == "both":
             frames = list(frames)  # scaled once, used twice
         patches: dict[str, Plane] = {}
         if output != "hdr":
-            patches[""] = self.geometry.upright(self.grader.sdr(frames, region))
+            patches[""] = self.geometry.upright(self._sdr(frames, region, key))
         if output != "sdr":
             patches["" if output == "hdr" else "_hdr"] = self.geometry.upright(self.grader.signal(frames, region))
         centre = len(window.frames) // 2
         sequences = {suffix: torch.from_numpy(patch).permute(0, 3, 1, 2) for suffix, patch in patches.items()}
-        shrunk = {suffix: degrade(frames, scale, rng_at("degrade", *where)) for suffix, frames in sequences.items()}
+        shrunk = {suffix: self._shrunk(frames, scale, where, key) for suffix, frames in sequences.items()}
         tensors: dict[str, Tensor] = {}
         for suffix, sequence in sequences.items():
             # Until here, the three channels of a pixel lie side by side, which is fast to convert and to filter.
@@ -151,13 +153,30 @@ class Cutter:
             tensors["gt" + suffix] = (sequence if self.options["gt"] == "sequence" else sequence[centre]).contiguous()
         return tensors, measure(patches[""][centre], shrunk[""].permute(0, 2, 3, 1).numpy())
 
+    def _shrunk(self, sequence: Tensor, scale: int, where: tuple[str | int, ...], key: str) -> Tensor:
+        degrade = self.options["degrade"]
+        assert degrade is not None, "with_defaults fills it in"
+        with called("degrade", degrade, key):
+            lq: object = degrade(sequence, scale, rng_at("degrade", *where))
+        if not isinstance(lq, Tensor):
+            raise TypeError(f"degrade {name_of(degrade)} returned {type(lq).__name__} for sample {key}, not a tensor")
+        return lq
+
+    def _sdr(self, frames: Sequence[Planes], region: Box, key: str) -> Plane:
+        curve = self.options["curve"]
+        with called("curve", curve, key) if curve else nullcontext():  # the first frames need a table of it
+            return self.grader.sdr(frames, region)
+
     def _refusal(self, sample: Sample) -> str:
         """Why ``[accept]`` or the ``accept`` option refuses a sample; empty if neither does."""
         for name, (lowest, highest) in self.recipe.accept.bounds().items():
             if not lowest <= sample["measures"][name] <= highest:  # type: ignore[literal-required]
                 return name
         accept = self.options["accept"]
-        return "" if accept is None or accept(sample) else "by_callable"
+        if accept is None:
+            return ""
+        with called("accept", accept, sample["key"]):
+            return "" if accept(sample) else "by_callable"
 
 
 def weighted_choice(weights: dict[str, float], u: float) -> str:

@@ -8,12 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..callables import name_of
+from ..errors import StateError
 from ..recipe.recipe import Recipe
 from ..storage.remote import is_url, open_file, version_of
-from .sample import SampleOptions, name_of
+from .sample import SampleOptions
 
 CATEGORY_DRAWS = 2
 """Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
+
+HINTS = {
+    "num_workers": "PatchLoader resumes with any number of workers",
+    "category_draws_version": "an earlier version of this package drew categories with a probability in another way",
+}
 
 
 def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
@@ -39,6 +46,20 @@ def describe_differences(found: Mapping[str, Any], wanted: Mapping[str, Any], ke
     """The differing keys with both values, at most five: ``seed (0 -> 7), output ('sdr' -> 'hdr') and 2 more``."""
     named = ", ".join(f"{key} ({found.get(key)!r} -> {wanted.get(key)!r})" for key in keys[:5])
     return named + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+
+
+def check_state(saved: Mapping[str, Any], own: Mapping[str, Any], keys: tuple[str, ...] = ()) -> None:
+    """Raise StateError if a saved state differs from the present one in version, identity or one of these keys."""
+    found, expected = saved.get("version"), own["version"]
+    if found != expected:
+        earlier = isinstance(found, int) and found < expected
+        reason = "; it was saved by an earlier version of this package" if earlier else ""
+        raise StateError(f"the state has version {found!r}, expected {expected}{reason}")
+    parts = [dict(state.get("identity", {})) | {key: state.get(key) for key in keys} for state in (saved, own)]
+    if differences := differing(*parts):
+        hints = [hint for key, hint in HINTS.items() if key in differences]
+        what = "; ".join([", ".join(differences), *hints])
+        raise StateError(f"the state belongs to another stream; differing: {what}")
 
 
 def digests(identity: Mapping[str, Any]) -> dict[str, str]:

@@ -113,6 +113,14 @@ class Plan:
         """int64 (runs,), read-only: the samples of the run at each position of an epoch if nothing is rejected."""
         return _planned(self, epoch)
 
+    def expected(self) -> dict[str, int]:
+        """Samples per epoch of each category if nothing is rejected, from its probabilities; nothing is drawn."""
+        counts = dict.fromkeys(self.recipe.categories, 0)
+        for movie in self.recipe.movies:
+            for name, probability in movie.categories.items():
+                counts[name] += round(probability * movie.slots * self.recipe.sampling.crops_per_category)
+        return counts
+
 
 @lru_cache(maxsize=4)
 def permutation(seed: int, epoch: int, count: int) -> Numbers:

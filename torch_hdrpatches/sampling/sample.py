@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, NotRequired, TypeAlias, TypedDict, cast
 
 import numpy as np
 from torch import Tensor
+from torch.utils._pytree import MappingKey, register_pytree_node
 
+from ..callables import ARGUMENTS, called, checked, name_of
 from ..color.curves import UserCurve
 from ..transforms.degrade import BI, Degrade
 from .measures import Measures
@@ -52,10 +53,39 @@ class Sample(TypedDict):
     """Colour tags, bit depth and HDR metadata of the movie; 0 = unknown."""
 
 
+class SampleDict(dict[str, Any]):
+    """What a ``Sample`` is at run time, and a batch that ``default_collate`` makes of samples.
+
+    A dict that prints the shapes of tensors in place of their pixels, and shows its frames in a notebook.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from .notebook import one_line
+
+        return f"<{one_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import patches
+
+        return patches(self)
+
+
+# As torch knows dict itself, so that tree_map, FSDP and torch.export find the tensors of a batch.
+register_pytree_node(
+    SampleDict,
+    lambda sample: ([*sample.values()], [*sample]),
+    lambda values, names: SampleDict(zip(names, values, strict=True)),
+    serialized_type_name="torch_hdrpatches.SampleDict",
+    flatten_with_keys_fn=lambda sample: ([(MappingKey(name), sample[name]) for name in sample], [*sample]),
+)
+
+
 def in_order(fields: Mapping[str, Any]) -> Sample:
     """These fields as a sample, in the order of its keys; keys that a transform has added come last."""
     known = [name for name in Sample.__annotations__ if name in fields]
-    return cast(Sample, {name: fields[name] for name in (*known, *fields)})
+    return cast(Sample, SampleDict({name: fields[name] for name in (*known, *fields)}))
 
 
 Transform: TypeAlias = Callable[[Sample, np.random.Generator], Sample]
@@ -83,22 +113,30 @@ DEFAULTS = SampleOptions(output="sdr", gt="centre", degrade=BI(), transform=None
 
 
 def with_defaults(options: SampleOptions) -> SampleOptions:
-    """All six options; those that are absent or None get their defaults. Raises TypeError for an unknown one."""
+    """All six options; those that are absent or None get their defaults.
+
+    Raises TypeError for an unknown option, and for a function that takes other arguments.
+    """
     if unknown := options.keys() - DEFAULTS.keys():
         raise TypeError(f"unknown option {sorted(unknown)[0]!r}, expected one of: {', '.join(DEFAULTS)}")
     given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if name in ARGUMENTS:
+            checked(name, value)
     return cast(SampleOptions, DEFAULTS | given)
 
 
-def name_of(choice: object) -> str:
-    """The same text in every process: a string itself, a callable's module path, or a repr without memory addresses."""
-    if isinstance(choice, str):
-        return choice
-    if hasattr(choice, "__qualname__"):
-        # Without the sub-package, so that moving a built-in callable does not change manifests and saved states.
-        module = re.sub(r"^torch_hdrpatches\..*\.", "torch_hdrpatches.", choice.__module__)
-        return f"{module}.{choice.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(choice))
+def transformed(sample: Sample, transform: Transform, rng: np.random.Generator) -> Sample:
+    """The sample after a user's transform; a plain dict becomes a ``SampleDict``. Raises TypeError for no mapping."""
+    key = sample["key"]  # the transform may drop it
+    with called("transform", transform, key):
+        result: object = transform(sample, rng)
+    if not isinstance(result, Mapping):
+        raise TypeError(
+            f"transform {name_of(transform)} returned {type(result).__name__} for sample {key}, expected a sample; "
+            "is `return sample` missing?"
+        )
+    return cast(Sample, SampleDict(result) if type(result) is dict else result)
 
 
 class SampleAddress(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Self
 from .sweep import Outcome
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Tally:
     """Counts over a part of the stream. The tallies of parts add up to the tally of the whole."""
 
@@ -85,6 +85,27 @@ class Tally:
         parts += [f"{movie} failed ({reason})" for movie, reason in sorted(self.failures.items())]
         return "; ".join(parts) or "nothing was refused"
 
+    def __repr__(self) -> str:
+        parts = [f"{self.total} samples from {self.slots} slots", _listed(self.by("category"))]
+        if reasons := self.reasons():
+            parts.append(f"refused: {_listed(reasons)}")
+        if self.failures:
+            parts.append(f"failed: {', '.join(sorted(self.failures))}")
+        return f"<Tally: {'; '.join(filter(None, parts))}>"
+
+    def _repr_html_(self) -> str:
+        from .notebook import section, table
+
+        samples = Counter[tuple[str, str]]()
+        for (category, format, _), count in self.samples.items():
+            samples[category, format] += count
+        return section(
+            f"{self.total} samples from {self.slots} slots; {self.windows} windows were decoded",
+            table(("category", "format", "samples"), ((*names, count) for names, count in sorted(samples.items()))),
+            table(("refused because", "windows"), self.reasons().items()),
+            table(("movie", "cannot be used because"), sorted(self.failures.items())),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-able form that ``from_json`` reads back."""
         return {
@@ -109,6 +130,10 @@ class Tally:
         for outcome in outcomes:
             tally.add(outcome)
         return tally
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _sums(counts: Counter[Any], part: int) -> dict[str, int]:

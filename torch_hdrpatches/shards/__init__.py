@@ -5,6 +5,7 @@
 ``png``      the PNG reader and writer
 ``index``    the records of a tar, in order or found without reading the tar
 ``manifest`` sidecars, manifest, wids index and dataset card of an exported folder
+``layouts``  how other trainers name the frames of a sample in their folders
 ``browse``   shards, metadata and chosen samples of an exported folder
 """
 

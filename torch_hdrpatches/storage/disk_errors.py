@@ -32,4 +32,4 @@ def as_export_error(folder: object) -> Iterator[None]:
         if error.errno not in REMEDIES:
             raise
         what = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
-        raise ExportError(f"{folder}: {what}; {REMEDIES[error.errno]}, then run the same export again") from error
+        raise ExportError(f"{folder}: {what}; {REMEDIES[error.errno]}, then run the same command again") from error

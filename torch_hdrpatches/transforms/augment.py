@@ -66,5 +66,9 @@ class Compose:
 def _changed(sample: SampleT, change: Callable[[Tensor], Tensor]) -> SampleT:
     """A copy of the sample in which ``change`` is applied to all tensors (..., height, width), and contiguous."""
     tensors = {key: value for key, value in sample.items() if isinstance(value, Tensor) and value.ndim >= 3}
-    frames = {key: change(tensor).contiguous() for key, tensor in tensors.items()}
+    # torch flips no unsigned 16-bit tensors; signed ones of the same bits it does.
+    bits = {
+        key: tensor.view(torch.int16) if tensor.dtype == torch.uint16 else tensor for key, tensor in tensors.items()
+    }
+    frames = {key: change(moved).contiguous().view(tensors[key].dtype) for key, moved in bits.items()}
     return type(sample)({**sample, **frames})  # type: ignore[call-arg]  # a mapping is built from a mapping

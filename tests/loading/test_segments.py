@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from torch_hdrpatches.loading.cursor import Cursor
+from torch_hdrpatches.loading.segments import Cursor
 
 numbers = st.integers(0, 10**9)
 
