@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import multiprocessing
 import os
 import signal
 import time
@@ -465,6 +467,39 @@ def test_a_transform_that_drops_the_format_is_refused(small):
 
 def only_frames(sample: Any, rng: np.random.Generator) -> Any:
     return {name: sample[name] for name in ("gt", "lq")}
+
+
+@pytest.mark.parametrize("taken", [3, None], ids=["broken off", "at its end"])
+def test_a_loader_that_is_no_longer_used_ends_its_workers_at_once(small, taken):
+    loader = loader_of(HDRPatchDataset(small), num_workers=1)
+    gc.collect()
+    gc.disable()  # it must not take a collection of garbage
+    try:
+        keys(islice(loader, taken))
+        workers = multiprocessing.active_children()
+        assert len(workers) == 1
+        del loader
+        assert multiprocessing.active_children() == []
+    finally:
+        gc.enable()
+
+
+def collects_garbage(sample: Any, rng: np.random.Generator) -> Any:
+    gc.collect()
+    return sample
+
+
+def test_a_worker_does_not_collect_an_old_loader_of_its_parent(small, capfd):
+    cycle: list[Any] = [loader_of(HDRPatchDataset(small), num_workers=1)]  # trainers keep loaders in such cycles
+    cycle.append(cycle)
+    keys(cycle[0])
+    gc.disable()
+    try:
+        del cycle
+        keys(loader_of(HDRPatchDataset(small, transform=collects_garbage), num_workers=1))
+    finally:
+        gc.enable()
+    assert "can only test a child process" not in capfd.readouterr().err
 
 
 def test_waiting_samples_do_not_keep_the_memory_of_their_run(small):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from functools import cached_property
 from itertools import chain, count, zip_longest
@@ -196,11 +197,13 @@ class EpochBatches:
         """
         rank, world_size = self._ranks
         parts: dict[int, Part] = {}
-        for first in range(given, segment.parts * segment.batches, world_size):
-            number, part = divmod(first + rank, segment.parts)
-            if part not in parts:
-                parts[part] = Part(segment, part, self._batching, self)
-            yield parts[part].batch(number), first + world_size
+        with ExitStack() as closed_at_the_end:
+            for first in range(given, segment.parts * segment.batches, world_size):
+                number, part = divmod(first + rank, segment.parts)
+                if part not in parts:
+                    parts[part] = Part(segment, part, self._batching, self)
+                    closed_at_the_end.enter_context(closing(parts[part]))
+                yield parts[part].batch(number), first + world_size
 
     def _addresses(self, segment: Segment, given: int) -> list[Address]:
         """This rank's items of a segment, in the order in which it will need them."""
@@ -235,7 +238,11 @@ class Part:
         self._given += 1
         return next(self._batches)
 
-    def _endless(self) -> Iterator[list[Sample]]:
+    def close(self) -> None:
+        """Give up the rest. Otherwise samples and worker processes would stay until Python collects garbage."""
+        self._batches.close()
+
+    def _endless(self) -> Generator[list[Sample]]:
         for group in self._groups:
             yield from self._filled([self._segment.address(position) for position in group])
         if not self._rest_is_filled_up():

@@ -5,6 +5,7 @@ The samples of an item move between processes as one block of shared memory, ins
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import torch
@@ -42,7 +44,14 @@ class Fetcher:
     ``wanted`` may change while items are being made: more may be appended, or put first.
     """
 
-    def __init__(self, dataset: EpochDataset, num_workers: int, persistent_workers: bool, **options: Any) -> None:
+    def __init__(
+        self,
+        dataset: EpochDataset,
+        num_workers: int,
+        persistent_workers: bool,
+        worker_init_fn: Callable[[int], None] | None = None,
+        **options: Any,
+    ) -> None:
         self._dataset = dataset
         self._pid = os.getpid()
         self._in_progress = torch.zeros(num_workers, 3, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
@@ -54,6 +63,7 @@ class Fetcher:
             sampler=_Popped(self.wanted),
             num_workers=num_workers,
             persistent_workers=persistent_workers and num_workers > 0,
+            worker_init_fn=partial(_begin_worker, worker_init_fn),
             **options,
         )
 
@@ -149,6 +159,12 @@ def _changed(outcome: Outcome, kind: type, change: Callable[[Any], Any]) -> Outc
 def _with(sample: Sample, kind: type, change: Callable[[Any], Any]) -> Sample:
     fields = {name: change(value) if isinstance(value, kind) else value for name, value in sample.items()}
     return cast(Sample, SampleDict(fields))
+
+
+def _begin_worker(worker_init_fn: Callable[[int], None] | None, worker: int) -> None:
+    gc.freeze()  # a forked worker must not collect its parent's garbage: an old loader would try to end its workers
+    if worker_init_fn is not None:
+        worker_init_fn(worker)
 
 
 class _Popped(Sampler[Address]):

@@ -5,7 +5,6 @@ python -m tests.helpers.trainers.with_ray RECIPE FOLDER RANKS...
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import partial
 from itertools import islice
@@ -62,7 +61,6 @@ def check_what_prepare_data_loader_takes_ahead(recipe: Path) -> None:
 
 def main() -> None:
     recipe, folder, counts = sys.argv[1], sys.argv[2], sys.argv[3:]
-    os.environ["RAY_TRAIN_V2_ENABLED"] = "1"
     ray.init(num_cpus=2, object_store_memory=80 << 20)
     for count in map(int, counts):
         scaling = ray.train.ScalingConfig(num_workers=count)
