@@ -48,9 +48,9 @@ class Patches(lightning.LightningDataModule):
 
 
 def fit(steps: int = -1, checkpoint: str | None = None) -> SmallVSR:
-    """Train until the end of the second epoch, or for some steps."""
+    """Train until the end of the second epoch, or for some steps, after which the checkpoint is saved."""
     model = SmallVSR()
-    saves = ModelCheckpoint(FOLDER, filename="step-{step}", auto_insert_metric_name=False, every_n_train_steps=8)
+    saves = ModelCheckpoint(FOLDER, filename="last", every_n_train_steps=8, enable_version_counter=False)
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = lightning.Trainer(
         accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, max_steps=steps, callbacks=[saves], **quiet
@@ -63,9 +63,9 @@ def main() -> None:
     if not (FOLDER / "movie.mkv").exists():  # rank 1 starts when rank 0 trains: the movie is there
         FOLDER.mkdir(exist_ok=True)
         write_movie(FOLDER / "movie.mkv", MovieSpec(frames=96, numbers=False))
-    whole = fit()
     fit(steps=8)
-    resumed = fit(checkpoint=str(FOLDER / "step-8.ckpt"))
+    resumed = fit(checkpoint=str(FOLDER / "last.ckpt"))
+    whole = fit()
     print(f"rank {resumed.global_rank}: {len(whole.keys)} samples in two epochs, {len(resumed.keys)} after the resume")
     print("the same as without the break:", resumed.keys == whole.keys[-len(resumed.keys) :], flush=True)
 

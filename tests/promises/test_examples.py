@@ -13,20 +13,30 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 LAST_LINES = {
+    "accelerate_train": "the same as without the break: True",
     "augmentation_experiment": "look at augmentation_experiment.png",
     "gpu_tonemap": "mean 0.",
     "hdr_and_sdr_pairs": "is gt within 1 code",
+    "lightning_ddp": "the same as without the break: True",
     "own_tone_curve": "look at own_tone_curve.png",
+    "ray_train": "the same as without its death: True",
     "read_shards_back": "same as live: True",
     "resume_after_kill": "the same as without the kill: True",
 }
 """What the last line holds, where it says that all went well."""
+NEEDED = {
+    "accelerate_train": "accelerate",
+    "lightning_ddp": "lightning",
+    "ray_train": "ray",
+    "tensorboard_progress": "tensorboard",
+}
+"""The package that an example is about."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs_as_it_stands(example, tmp_path):
-    if example.stem == "tensorboard_progress" and not importlib.util.find_spec("tensorboard"):
-        pytest.skip("needs tensorboard")
+    if (needed := NEEDED.get(example.stem)) and not importlib.util.find_spec(needed):
+        pytest.skip(f"needs {needed}")
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     told = subprocess.run(
         [sys.executable, str(example)],
