@@ -140,20 +140,31 @@ class EpochBatches:
             own = self._addresses(following, 0) if following else []
             self._request(own)
             for samples, given in self._batches_of(segment, cursor.given):
-                cursor = replace(cursor, batches=cursor.batches + 1, parts=segment.parts, given=given)
-                if given >= segment.parts * segment.batches:
-                    cursor = (
-                        Cursor(cursor.epoch, cursor.batches, segment.stop) if following else Cursor(cursor.epoch + 1)
-                    )
-                if cursor.batches == self._batching.steps:
-                    cursor = Cursor(cursor.epoch + 1)
+                cursor = self._moved(cursor, segment, given, is_last=following is None)
                 yield samples, cursor
                 if cursor.batches == 0:
                     return
             if following is None:
                 return
-            self._expected &= set(own)
+            self._forget_all_but(set(own))
             segment = following
+
+    def _moved(self, cursor: Cursor, segment: Segment, given: int, is_last: bool) -> Cursor:
+        """The cursor after one more batch: in the segment, at the start of the next one, or of the next epoch."""
+        batches, ended = cursor.batches + 1, given >= segment.parts * segment.batches
+        if batches == self._batching.steps or (ended and is_last):
+            return Cursor(cursor.epoch + 1)
+        if ended:
+            return Cursor(cursor.epoch, batches, segment.stop)
+        return replace(cursor, batches=batches, parts=segment.parts, given=given)
+
+    def _forget_all_but(self, needed: set[Address]) -> None:
+        """Drop the items of a segment that its batches did without, as happens with ``drop_last``."""
+        self._expected &= needed
+        self._arrived = {address: made for address, made in self._arrived.items() if address in needed}
+        wanted = [address for address in self._fetcher.wanted if address in needed]
+        self._fetcher.wanted.clear()
+        self._fetcher.wanted.extend(wanted)
 
     def outcomes(self, address: Address) -> tuple[Outcome, ...]:
         """The outcomes of a requested item; counts rejects, and raises NoSamplesError if nothing else comes."""
