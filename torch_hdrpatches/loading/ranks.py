@@ -15,7 +15,7 @@ from ..errors import RanksError
 
 log = logging.getLogger(__name__)
 
-ONE_LOADER = "accelerator.prepare(PatchLoader(dataset, batch_size=...))"
+ONE_LOADER = "accelerator.prepare_data_loader(PatchLoader(dataset, batch_size=...))"
 
 
 class Ranks(NamedTuple):
