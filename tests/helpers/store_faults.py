@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -36,8 +37,10 @@ from torch_hdrpatches.testing import MovieSpec, write_movie
 Answer = TypeVar("Answer")
 
 URL = "faulty://bucket/out"
-FAULTS = ("503", "403", "time-out", "lost answer", "short body", "stale listing")
-"""A lost answer is one to a request that was carried out."""
+FAULTS = ("503", "403", "time-out", "lost answer", "short body", "stale listing", "another export")
+"""A lost answer is one to a request that was carried out; another export is made from its begin to its end."""
+SPOILT = {"ls": "stale listing", "cat_file": "short body"}
+"""Kind of call -> the fault that only this kind has: a wrong answer in place of an error."""
 ONCE, OUTAGE = 1, len(remote.PAUSES) + 1
 """Calls that fail in a row: the next attempt succeeds, or all attempts of a request fail."""
 
@@ -50,16 +53,17 @@ class Weather:
     first: int = sys.maxsize
     """The first call that fails, counted from 0."""
     length: int = ONCE
-    calls: int = 0
+    calls: list[str] = field(default_factory=list)
+    """The kinds of the calls so far."""
     met: int = 0
     """Calls that were answered wrongly."""
     lock: Any = field(default_factory=threading.Lock)
 
-    def strikes(self) -> bool:
+    def strikes(self, kind: str) -> bool:
         """Count a call; whether it fails."""
         with self.lock:
-            self.calls += 1
-            return self.first < self.calls <= self.first + self.length
+            self.calls.append(kind)
+            return self.first < len(self.calls) <= self.first + self.length
 
 
 class FaultyStore(AbstractFileSystem):  # type: ignore[misc] # fsspec has no types
@@ -68,14 +72,14 @@ class FaultyStore(AbstractFileSystem):  # type: ignore[misc] # fsspec has no typ
     protocol = "faulty"
     objects: ClassVar[dict[str, bytes]] = {}
     weather: ClassVar[Weather] = Weather()
+    recipe: ClassVar[dict[str, Any]] = {}
+    """Of the other export, where there is one."""
 
-    def _call(
-        self, do: Callable[[], Answer], fault_of_answer: str = "", spoilt: Callable[[], Answer] | None = None
-    ) -> Answer:
+    def _call(self, kind: str, do: Callable[[], Answer], spoilt: Callable[[], Answer] | None = None) -> Answer:
         weather = type(self).weather
-        if not weather.strikes():
+        if not weather.strikes(kind):
             return do()
-        if weather.fault == fault_of_answer and spoilt:
+        if spoilt and weather.fault == SPOILT[kind]:
             weather.met += 1
             return spoilt()
         errors: dict[str, Exception] = {
@@ -85,7 +89,13 @@ class FaultyStore(AbstractFileSystem):  # type: ignore[misc] # fsspec has no typ
             "lost answer": OSError("connection reset by peer"),
         }
         if weather.fault == "lost answer":
-            do()
+            with suppress(FileNotFoundError):
+                do()
+        if weather.fault == "another export":
+            weather.met += 1
+            FaultyStore.weather = Weather()
+            export(FaultyStore.recipe, URL)
+            FaultyStore.weather = weather
         if weather.fault in errors:
             weather.met += 1
             raise errors[weather.fault]
@@ -114,9 +124,7 @@ class FaultyStore(AbstractFileSystem):  # type: ignore[misc] # fsspec has no typ
             return found if detail else [entry["name"] for entry in found]
 
         # The newest objects are at the end of the dict.
-        return self._call(
-            lambda: listing(list(self.objects)), "stale listing", lambda: listing(list(self.objects)[:-3])
-        )
+        return self._call("ls", lambda: listing(list(self.objects)), lambda: listing(list(self.objects)[:-3]))
 
     def info(self, path: str, **options: Any) -> dict[str, Any]:
         def found() -> dict[str, Any]:
@@ -125,26 +133,26 @@ class FaultyStore(AbstractFileSystem):  # type: ignore[misc] # fsspec has no typ
                 return {"name": name, "size": 0, "type": "directory"}
             return {"name": name, "size": len(self._content(name)), "type": "file"}
 
-        return self._call(found)
+        return self._call("info", found)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
         def content() -> bytes:
             return self._content(path)[start:end]
 
-        return self._call(content, "short body", lambda: content()[: len(content()) // 2])
+        return self._call("cat_file", content, lambda: content()[: len(content()) // 2])
 
     def put_file(self, lpath: str, rpath: str, **options: Any) -> None:
-        self._call(lambda: self._put(rpath, Path(lpath).read_bytes()))
+        self._call("put_file", lambda: self._put(rpath, Path(lpath).read_bytes()))
 
     def cp_file(self, path1: str, path2: str, **options: Any) -> None:
-        self._call(lambda: self._put(path2, self._content(path1)))
+        self._call("cp_file", lambda: self._put(path2, self._content(path1)))
 
     def rm_file(self, path: str) -> None:
         def remove() -> None:
             self._content(path)
             del self.objects[self._strip_protocol(path)]
 
-        self._call(remove)
+        self._call("rm_file", remove)
 
     def _put(self, path: str, content: bytes) -> None:
         name = self._strip_protocol(path)
@@ -178,11 +186,11 @@ def contents() -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class Start:
-    """What the folder holds when a round begins, and how many calls an undisturbed export makes from there."""
+    """What the folder holds when a round begins, and the calls that an undisturbed export makes from there."""
 
     name: str
     objects: dict[str, bytes]
-    calls: int
+    calls: list[str]
 
 
 def starts(recipe: dict[str, Any]) -> Iterator[Start]:
@@ -234,6 +242,7 @@ class Round:
         """How the export ended, and how the same export ended again; nothing if the fault was not met."""
         FaultyStore.objects.clear()
         FaultyStore.objects.update(self.start.objects)
+        FaultyStore.recipe = recipe
         FaultyStore.weather = weather = Weather(self.fault, self.first, self.length)
         found = [ends(recipe, wanted)]
         FaultyStore.weather = Weather()
@@ -248,7 +257,9 @@ def rounds(recipe: dict[str, Any]) -> list[Round]:
         Round(start, fault, first, length)
         for start in starts(recipe)
         for fault, length in itertools.product(FAULTS, (ONCE, OUTAGE))
-        for first in range(start.calls)
+        if (fault, length) != ("another export", OUTAGE)
+        for first, kind in enumerate(start.calls)
+        if fault not in SPOILT.values() or fault == SPOILT.get(kind)
     ]
 
 
@@ -263,13 +274,15 @@ def undisturbed(recipe: dict[str, Any]) -> dict[str, bytes]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--every", type=int, default=1, help="run every n-th round only")
-    every = parser.parse_args().every
+    parser.add_argument("--fault", choices=FAULTS, help="run the rounds of this fault only")
+    args = parser.parse_args()
     remote.PAUSES = (0.0,) * len(remote.PAUSES)
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         recipe = tiny_recipe(Path(folder))
         wanted, counts, wrong, began = undisturbed(recipe), Counter[str](), 0, time.monotonic()
-        for number, one in enumerate(rounds(recipe)[::every]):
+        chosen = [one for one in rounds(recipe) if args.fault in (None, one.fault)][:: args.every]
+        for number, one in enumerate(chosen):
             if found := one.run(recipe, wanted):
                 counts[f"{one.start.name}, {one.fault}: {found[0].partition(':')[0]}"] += 1
                 if found[1] != "done" or found[0].startswith("wrong"):
