@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import tarfile
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpers.exports import tree
+from tests.helpers.exports import differing, tree
 from tests.helpers.samples import signatures
 from torch_hdrpatches import HDRPatchDataset, export, read_shards
-from torch_hdrpatches.errors import ExportError, NoSamplesError, ShardError
+from torch_hdrpatches.errors import ExportError, NoSamplesError, ShardError, WorkerDiedError
+from torch_hdrpatches.exporter import Part, export_part
 from torch_hdrpatches.shards.manifest import tally_of
 
 
@@ -76,6 +78,26 @@ def test_targets_are_met_exactly_over_as_many_epochs_as_it_takes(recipe, tmp_pat
     keys = [sample["key"] for sample in read_shards(tmp_path)]
     assert len(keys) == len(set(keys)) == 35
     assert json.loads((tmp_path / "manifest.json").read_text())["epochs"] == 3
+
+
+def test_a_lost_job_costs_no_further_jobs_than_the_targets_need(three, tmp_path):
+    made = []
+
+    def without_the_first(work, items):
+        """An executor that loses a job, as one whose workers die at it; it has two jobs at work."""
+        for job in items:
+            if job.index:
+                made.append(job.index)
+                yield job, work(job)
+        raise WorkerDiedError("job 0 could not be made")
+
+    with pytest.raises(WorkerDiedError, match="job 0"):
+        export(three, tmp_path / "lost", executor=without_the_first)
+    export(three, tmp_path / "whole")
+    needed = {int(path.stem.rpartition("-")[2]) for path in (tmp_path / "whole").glob("*/*-[0-9]*.json")}
+    assert len(made) <= len(needed) + 3, "what the lost job would have given takes up to one epoch more"
+    export(three, tmp_path / "lost")
+    assert differing(tree(tmp_path / "lost"), tree(tmp_path / "whole")) == []
 
 
 def test_a_target_that_cannot_be_met_is_an_error_that_says_why(recipe, tmp_path):
@@ -149,6 +171,29 @@ def test_a_damaged_shard_is_an_error_that_names_it(recipe, tmp_path, damage):
     shard.write_bytes({"cut": bytes(data[: len(data) // 2]), "flip": bytes(data), "empty": b""}[damage])
     with pytest.raises(ShardError):
         list(read_shards(shard))
+
+
+def test_the_shards_of_jobs_that_are_not_finished_are_not_read(three, tmp_path):
+    class Interruption(Exception):  # noqa: N818
+        pass
+
+    def last_first(work, items):
+        _, *others = islice(items, 3)
+        for job in others:
+            yield job, work(job)
+        raise Interruption
+
+    export_part(three, tmp_path, Part(0, 4))
+    with pytest.raises(Interruption):
+        export(three, tmp_path, executor=last_first)
+    waiting = sorted((tmp_path / ".work").glob("*.tar"))
+    finished = {str(path) for path in tmp_path.glob("[!.]*/*.tar")}
+    assert waiting
+    assert finished
+    for source in (tmp_path, f"{tmp_path}/*/*.tar", f"{tmp_path}/**/*.tar", f"file://{tmp_path}/*/*.tar"):
+        assert set(read_shards(source).shards) == finished
+    with pytest.raises(ShardError, match="no shards"):
+        read_shards(waiting)
 
 
 def test_no_shards_is_an_error(tmp_path):

@@ -76,7 +76,7 @@ def with_another_slot(path: Path) -> None:
         *((SHARD, damage) for damage in (Path.unlink, cut, flip, padded, another, junk, with_another_slot)),
         *((SIDECAR, damage) for damage in (Path.unlink, junk, cut)),
         (SIDECAR, changed(sha256="0" * 64)),
-        (SIDECAR, changed(samples=3)),
+        (SIDECAR, changed(samples=4)),
         (SIDECAR, changed(counts=[])),
         (SIDECAR, changed(category="one")),
         ("two/wids.json", Path.unlink),

@@ -26,7 +26,11 @@ class Web:
 
 @contextmanager
 def web_server(
-    folder: Path, *, ranges: bool = True, fails: Callable[[int], object] = lambda number: False
+    folder: Path,
+    *,
+    ranges: bool = True,
+    fails: Callable[[int], object] = lambda number: False,
+    down: Callable[[], object] = lambda: False,
 ) -> Iterator[Web]:
     """Serve a folder over HTTP.
 
@@ -34,6 +38,7 @@ def web_server(
         folder: the folder.
         ranges: whether byte ranges are supported.
         fails: ``fails(number)`` says whether a GET, counted from 0, is answered with a server error.
+        down: says whether all requests are answered with a server error.
     """
     web, requests = Web(""), itertools.count()
 
@@ -48,6 +53,9 @@ def web_server(
 
         def answer(self, body: bool) -> None:
             path = folder / self.path.lstrip("/")
+            if down():
+                self.send_error(503)
+                return
             if not path.is_file():
                 self.send_error(404)
                 return

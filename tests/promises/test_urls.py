@@ -176,6 +176,21 @@ def test_a_server_that_fails_now_and_then_is_asked_again_and_one_that_fails_for_
             [movie.window(float(second)) for second in range(15)]
 
 
+def test_a_web_server_that_is_down_for_a_while_has_lost_no_file(exported, monkeypatch):
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(remote, "PAUSES", (0.0, 0.0))
+    left = itertools.repeat(False)
+    with web_server(exported, down=lambda: next(left)) as web:
+        folder = Folder.of(web.url)
+        for outage in (0, 2, 4):  # a question is a HEAD, and a GET if that fails
+            left = itertools.chain([True] * outage, itertools.repeat(False))
+            assert folder.exists("manifest.json")
+        assert not folder.exists("other.json")
+        left = itertools.repeat(True)
+        with pytest.raises(StorageError, match=r"manifest\.json"):
+            folder.exists("manifest.json")
+
+
 def test_a_playlist_on_the_web_opens_nothing(films, tmp_path):
     pytest.importorskip("aiohttp")
     (tmp_path / "list.mkv").write_text(f"ffconcat version 1.0\nfile {films}/long.mkv\n")

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import ExportError
@@ -33,36 +34,59 @@ class Ledger:
         self.counts: Counter[str] = Counter()
         """Samples by category."""
         self.committed = set(folder.names(SIDECARS))
+        """The names of sidecars that are known to be there."""
         self.records: dict[int, JobRecord] = {}
-        """Of jobs that were done by this process and are not committed."""
+        """Of jobs that are done and not committed, as far as they were looked at."""
 
     @property
     def epoch(self) -> int:
         """The epoch of the first job that is not committed."""
         return self.next // self.per_epoch
 
-    def wanted(self, epoch: int) -> tuple[str, ...]:
-        """The categories to export in an epoch: all in the first, then those below their targets."""
+    def wanted(self, epoch: int, aside: Mapping[str, int] = MappingProxyType({})) -> tuple[str, ...]:
+        """The categories to export in an epoch: all in the first, then those below their targets.
+
+        ``aside`` are samples, by category, that are not committed and count as well.
+        """
         return tuple(
             name
             for name, category in self.categories.items()
-            if (epoch == 0 if category.target is None else self.counts[name] < category.target)
+            if (epoch == 0 if category.target is None else self.counts[name] + aside.get(name, 0) < category.target)
         )
 
     def jobs(self) -> Iterator[Job]:
-        """The jobs to do, as long as samples are wanted."""
+        """The jobs to do, as long as samples are wanted.
+
+        Jobs that are done count also while one before them is missing, or the loss of one would go on without end.
+        """
         runs, positions = self.stream.recipe.shards.runs, range(len(self.stream.plan))
         for index in count(self.next):
             epoch, number = divmod(index, self.per_epoch)
-            if not (wanted := self.wanted(epoch)):
+            if not (wanted := self.wanted(epoch, self._aside(index))):
                 return
             missing, record = self.state(index, wanted)
             if missing and record is None:
                 yield Job(index, epoch, positions[number * runs : (number + 1) * runs], missing)
 
+    def _aside(self, stop: int) -> Counter[str]:
+        """The samples, by category, of jobs before ``stop`` that are done and not committed."""
+        counts: Counter[str] = Counter()
+        for index, record in self.records.items():
+            if self.next <= index < stop:
+                counts.update({name: contents["samples"] for name, contents in record["contents"].items()})
+        return counts
+
+    def is_committed(self, category: str, index: int) -> bool:
+        """Whether the sidecar of a shard is there; the first one not listed is asked for, as listings may be old."""
+        name = _sidecar(category, index)
+        may_be_there = not index or _sidecar(category, index - 1) in self.committed
+        if name not in self.committed and may_be_there and self.folder.exists(name):
+            self.committed.add(name)
+        return name in self.committed
+
     def state(self, index: int, wanted: tuple[str, ...]) -> tuple[tuple[str, ...], JobRecord | None]:
         """The categories whose shard of a job is not committed, and the job's record if all of these were exported."""
-        missing = tuple(name for name in wanted if f"{shard_name(name, index)}.json" not in self.committed)
+        missing = tuple(name for name in wanted if not self.is_committed(name, index))
         if not missing or index in self.records:
             return missing, self.records.get(index)
         try:
@@ -72,8 +96,11 @@ class Ledger:
         for name in missing:
             contents = record["contents"].get(name)
             paths = staging_path(name, index), f"{shard_name(name, index)}.tar"
-            if contents is None or (contents["samples"] and not any(map(self.folder.exists, paths))):
+            if contents is None:
                 return missing, None
+            if contents["samples"] and not any(self.folder.holds(path, contents["bytes"]) for path in paths):
+                return missing, None
+        self.records[index] = record
         return missing, record
 
     def done(self, job: Job, record: JobRecord) -> bool:
@@ -97,7 +124,7 @@ class Ledger:
         sidecars = [
             self.commit(name, record)
             if record and name in missing
-            else self.folder.read_json(f"{shard_name(name, self.next)}.json")
+            else self.folder.read_json(_sidecar(name, self.next))
             for name in wanted
         ]
         for name, sidecar in zip(wanted, sidecars, strict=True):
@@ -146,10 +173,20 @@ class Committer(Ledger):
         name, staged = shard_name(category, self.next), staging_path(category, self.next)
         found = record["contents"][category]
         room = self.limit(category, found["samples"]) - self.counts[category]
-        if found["samples"] > room:
-            found = _cut(self.folder, staged, f"{name}.tar", room)
-        elif found["samples"] and self.folder.exists(staged):  # else a crash came after this move
-            self.folder.move(staged, f"{name}.tar")
+        try:
+            if found["samples"] > room:
+                found = _cut(self.folder, staged, f"{name}.tar", room)
+            elif found["samples"] and self.folder.exists(staged):  # else a crash came after this move
+                self.folder.move(staged, f"{name}.tar")
+        except FileNotFoundError:  # another export into the same object store was faster
+            if self.is_committed(category, self.next):
+                sidecar: dict[str, Any] = self.folder.read_json(f"{name}.json")
+                return sidecar
+        if found["samples"] and not self.folder.holds(f"{name}.tar", found["bytes"]):
+            raise ExportError(
+                f"{self.folder.location(name)}.tar: is not there with its {found['bytes']} bytes, and was lost after "
+                f"job {self.next} had been done; run the same command again, which does this job again"
+            )
         sidecar = {
             "format_version": FORMAT_VERSION,
             "recipe_hash": self.stream.recipe.hash,
@@ -172,6 +209,10 @@ class Committer(Ledger):
                     f"cannot be met (there are {self.counts[category]}): {self.tally.explain()}"
                 )
         self._at_epoch_start = self.counts.copy()
+
+
+def _sidecar(category: str, index: int) -> str:
+    return f"{shard_name(category, index)}.json"
 
 
 def _cut(folder: Folder, staged: str, shard: str, samples: int) -> Contents:

@@ -23,7 +23,7 @@ from ..recipe.recipe import Recipe
 from ..sampling.sample import SampleOptions
 from ..sampling.stream import PatchStream
 from ..sampling.tally import Tally
-from ..shards.manifest import WORK, finish, tally_of
+from ..shards.manifest import EXPORT_RECORD, WORK, finish, finished_tally
 from ..storage.disk_errors import as_export_error
 from ..storage.folder import Folder, Location
 from .commit import Committer, Ledger
@@ -73,7 +73,7 @@ def export(
     refuse_while_imported()
     folder, stream = Folder.of(out), _stream(recipe, limit, options)
     if is_finished(folder, stream):
-        return tally_of(folder)
+        return finished_tally(folder)
     with as_export_error(folder), exclusive(folder):
         committer = Committer(folder, stream, begin(folder, stream, extend=extend))
         committer.advance()
@@ -175,7 +175,7 @@ def finish_parts(
     """
     folder, stream = Folder.of(out), _stream(recipe, limit, options)
     if is_finished(folder, stream):
-        return tally_of(folder)
+        return finished_tally(folder)
     with as_export_error(folder), exclusive(folder):
         committer = Committer(folder, stream, begin(folder, stream))
         committer.advance()
@@ -219,7 +219,11 @@ def _complete(committer: Committer) -> Tally:
     begin(folder, stream)  # again, so that the manifest is not written if a movie has changed
     if not tally.total:
         raise NoSamplesError(f"{folder}: nothing could be exported: {tally.explain()}")
-    finish(folder, stream, -(-committer.next // committer.per_epoch), committer.milestones)
+    epochs = -(-committer.next // committer.per_epoch)
+    finish(folder, stream, committer.committed, epochs, committer.milestones)
+    for name in folder.names(f"{WORK}/*"):
+        if name != EXPORT_RECORD:  # last: a folder without it counts as finished
+            folder.remove(name)
     folder.remove_tree(WORK)
     return tally
 

@@ -18,7 +18,7 @@ from portalocker import LockFlags
 from ..errors import ExportError
 from ..sampling.fingerprint import describe_differences, differing
 from ..sampling.stream import PatchStream
-from ..shards.manifest import EXPORT_RECORD, SIDECARS, WORK, identity, sidecars
+from ..shards.manifest import EXPORT_RECORD, SIDECARS, WORK, identity, record_of, shard_name, sidecars
 from ..storage.folder import Folder
 
 LOCK = ".lock"
@@ -118,9 +118,9 @@ def begin(folder: Folder, stream: PatchStream, *, extend: bool = False) -> dict[
     belongs to another export.
     """
     wanted = identity(stream)
-    record = next((folder.read_json(name) for name in (EXPORT_RECORD, "manifest.json") if folder.exists(name)), None)
+    record = record_of(folder)
     if record is None:
-        if shards := folder.names(SIDECARS):
+        if shards := _shards_in(folder, stream):
             raise ExportError(
                 f"{folder} holds shards ({shards[0]}), but neither manifest.json nor {EXPORT_RECORD}, which tell the "
                 "export that they belong to; export into another folder"
@@ -135,6 +135,12 @@ def begin(folder: Folder, stream: PatchStream, *, extend: bool = False) -> dict[
     if keys or not folder.exists(EXPORT_RECORD):
         folder.write_json(EXPORT_RECORD, {"identity": wanted, "milestones": milestones})
     return milestones
+
+
+def _shards_in(folder: Folder, stream: PatchStream) -> list[str]:
+    """The sidecars in a folder; the first ones are asked for, as a listing may be old."""
+    first = (f"{shard_name(category, 0)}.json" for category in stream.recipe.categories)
+    return folder.names(SIDECARS) or list(filter(folder.exists, first))
 
 
 def _check_extension(

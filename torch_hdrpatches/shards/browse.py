@@ -13,7 +13,7 @@ from ..storage.folder import Folder, Location, matching_files
 from ..storage.paths import plain_path, unset_variables
 from ..storage.remote import is_url
 from .index import Record, fields_of, index_of
-from .manifest import sidecars
+from .manifest import WORK, sidecars
 from .record import sample_of
 
 T = TypeVar("T")
@@ -34,10 +34,10 @@ def is_export(source: str | Path) -> bool:
 def shards_of(source: str | Path | Iterable[str | Path], category: str | None = None) -> tuple[str, ...]:
     """The tars of an exported folder, a glob, one tar, or a list of these, sorted within each; paths or URLs.
 
-    Raises ShardError if there are none.
+    Those in the work folder of an unfinished export are left out. Raises ShardError if there are none.
     """
     sources = list(map(plain_path, [source] if isinstance(source, (str, Path)) else source))
-    found = [tar for place in sources for tar in _shards_at(place, category)]
+    found = [tar for place in sources for tar in _shards_at(place, category) if Path(tar).parent.name != WORK]
     if category:
         found = [tar for tar in found if Path(tar).name.startswith(f"{category}-")]
     if not found:

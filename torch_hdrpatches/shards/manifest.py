@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -80,13 +82,14 @@ def manifest_of(location: Location) -> dict[str, Any]:
     return manifest
 
 
-def sidecars(location: Location) -> dict[str, dict[str, Any]]:
+def sidecars(location: Location, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """The sidecars of all finished shards, by the shard's name without its suffix, sorted.
 
-    Raises ShardError if one of the files is not a sidecar.
+    ``names`` are the files of the sidecars; by default those that the folder lists. Raises ShardError if one of the
+    files is not a sidecar.
     """
     folder, found = Folder.of(location), {}
-    for name in folder.names(SIDECARS):
+    for name in folder.names(SIDECARS) if names is None else sorted(names):
         fields = folder.read_json(name)
         if not isinstance(fields, dict) or "sha256" not in fields:
             raise ShardError(f"{folder.location(name)}: not a sidecar")
@@ -113,9 +116,33 @@ def tally_of_sidecars(found: Iterable[Mapping[str, Any]]) -> Tally:
     return tally
 
 
-def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping[str, Sequence[int]]) -> None:
-    """Write the wids indexes, the dataset card, and last the manifest, which marks the export as complete."""
-    recipe, shards = stream.recipe, sidecars(folder)
+def finished_tally(folder: Folder) -> Tally:
+    """The tally of a finished folder, from its manifest. Raises as ``manifest_of``."""
+    return Tally.from_json(manifest_of(folder)["tally"])
+
+
+def record_of(folder: Folder) -> dict[str, Any] | None:
+    """What tells which export a folder holds: the export record, or the manifest; None if there is neither."""
+    for name in (EXPORT_RECORD, "manifest.json"):
+        with suppress(FileNotFoundError):
+            record: dict[str, Any] = folder.read_json(name)
+            return record
+    return None
+
+
+def finish(
+    folder: Folder,
+    stream: PatchStream,
+    names: Iterable[str],
+    epochs: int,
+    milestones: Mapping[str, Sequence[int]],
+) -> None:
+    """Write the wids indexes, the dataset card, and last the manifest, which marks the export as complete.
+
+    ``names`` are the files of all sidecars. Raises ExportError if one of their shards is not in place.
+    """
+    recipe, shards = stream.recipe, sidecars(folder, names)
+    _check_in_place(folder, shards)
     tally = tally_of_sidecars(shards.values())
     for category in tally.by("category"):
         folder.write_json(f"{category}/wids.json", wids_of(category, shards))
@@ -125,7 +152,7 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
         "manifest.json",
         {
             "schema": FORMAT_VERSION,
-            "identity": folder.read_json(EXPORT_RECORD)["identity"],
+            "identity": (record_of(folder) or {"identity": identity(stream)})["identity"],
             "recipe": recipe.model_dump(mode="json"),
             "versions": {name: version(name) for name in ("torch_hdrpatches", "torch", "numpy", "av", "numba", "isal")},
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -135,6 +162,18 @@ def finish(folder: Folder, stream: PatchStream, epochs: int, milestones: Mapping
             **summary_of(recipe, shards),
         },
     )
+
+
+def _check_in_place(folder: Folder, shards: Mapping[str, Mapping[str, Any]]) -> None:
+    sizes = {f"{name}.tar": sidecar["bytes"] for name, sidecar in shards.items() if sidecar["samples"]}
+    with ThreadPoolExecutor(16) as threads:  # a store takes its time for each answer
+        in_place = threads.map(folder.holds, sizes, sizes.values())
+        missing = [name for name, is_there in zip(sizes, in_place, strict=True) if not is_there]
+    if missing:
+        raise ExportError(
+            f"{folder}: {len(missing)} shards are not there with the size in their sidecars, first {missing[0]}; "
+            "remove their sidecars (.json) and run the same command again, which makes them again"
+        )
 
 
 def summary_of(recipe: Recipe, shards: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

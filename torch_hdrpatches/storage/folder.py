@@ -10,15 +10,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeAlias
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import IO, Any, TypeAlias, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
 from .. import files
 from ..errors import StorageError
 from .paths import plain_path, unset_variables
-from .remote import file_system, is_url, with_retries
+from .remote import RemoteFile, content_of, file_system, info_of, is_url, with_retries
 
 Location: TypeAlias = "str | os.PathLike[str] | Folder"
 """A path, a URL that fsspec opens, or a folder."""
@@ -45,7 +46,8 @@ def matching_files(url: str) -> list[str]:
 class Folder:
     """A folder behind a URL; ``_LocalFolder`` is one on a disk.
 
-    Names of files are relative to it, with ``/`` between their parts. A missing file raises FileNotFoundError.
+    Names of files are relative to it, with ``/`` between their parts. A missing file raises FileNotFoundError; that a
+    store does not answer is a StorageError, and never taken for a missing file.
     It holds no connection, so it may be pickled and forked at any time.
     """
 
@@ -77,30 +79,69 @@ class Folder:
         return f"{self.url}/{name}" if name else self.url
 
     def names(self, pattern: str = "") -> list[str]:
-        """The files whose names match a pattern, sorted, or all; a wildcard does not match ``/``."""
-        prefix = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
-        depth = pattern.count("/") + 1
+        """The files whose names match a pattern, sorted, or all; a wildcard does not match ``/``.
 
-        def find(system: Any, root: str) -> list[PurePosixPath]:
-            found = system.find(f"{root.rstrip('/')}/{prefix}".rstrip("/"))
-            return [PurePosixPath(path).relative_to(root) for path in found]
+        A store may give an old listing: a file that is missing in it may be there, and one that is listed may be gone.
+        """
+        plain = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0]
+        parts = pattern.removeprefix(plain).lstrip("/").split("/") if pattern else []
+        return sorted(self._names_below(plain, parts))
 
-        found = with_retries(self.url, find)
-        return sorted(str(name) for name in found if not pattern or (len(name.parts) == depth and name.match(pattern)))
+    def _names_below(self, folder: str, parts: list[str]) -> Iterator[str]:
+        """The files below a folder in this one, whose names match these patterns, one for each part, or all."""
+        try:
+            entries = self._entries(folder, links=bool(parts))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for name, is_folder in entries:
+            if parts and not fnmatchcase(name, parts[0]):
+                continue
+            below = f"{folder}/{name}" if folder else name
+            if is_folder and len(parts) != 1:
+                yield from self._names_below(below, parts[1:])
+            elif not is_folder and len(parts) <= 1:
+                yield below
+
+    def _entries(self, folder: str, *, links: bool) -> list[tuple[str, bool]]:
+        """The names in a folder, and whether they are folders; ``links`` to folders count as such, or are left out.
+
+        Unlike fsspec's ``find``, it omits nothing on errors.
+        """
+
+        def request(system: Any, path: str) -> list[tuple[str, bool]]:
+            found = [
+                (entry["name"].rstrip("/").rpartition("/"), entry["type"]) for entry in system.ls(path, detail=True)
+            ]
+            return [(name, kind == "directory") for (parent, _, name), kind in found if parent == path.rstrip("/")]
+
+        return with_retries(self.location(folder), request)
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file of this name."""
-        return with_retries(self.location(name), lambda system, path: bool(system.isfile(path)))
+        """Whether there is a file of this name; raises StorageError if the store gives no answer."""
+        try:
+            return bool(info_of(self.location(name))["type"] == "file")
+        except FileNotFoundError:
+            return False
+
+    def holds(self, name: str, size: int) -> bool:
+        """Whether there is a file of this name and size in bytes; raises StorageError if the store gives no answer."""
+        try:
+            return self.size(name) == size
+        except FileNotFoundError:
+            return False
 
     def size(self, name: str) -> int:
         """Size of a file in bytes."""
-        return with_retries(self.location(name), lambda system, path: int(system.size(path)))
+        url = self.location(name)
+        size = info_of(url)["size"]
+        if size is None:
+            raise StorageError(f"{url}: its server does not tell its size; copy it to a disk")
+        return int(size)
 
     def open(self, name: str, read_ahead: int = 1 << 22) -> IO[bytes]:
         """Open a file for reading at any position; an object store is asked for ``read_ahead`` more bytes each time."""
-        options = {"block_size": read_ahead or 1, "cache_type": "readahead" if read_ahead else "none"}
-        file: IO[bytes] = with_retries(self.location(name), lambda system, path: system.open(path, "rb", **options))
-        return file
+        cache = "readahead" if read_ahead else "none"
+        return cast(IO[bytes], RemoteFile(self.location(name), self.size(name), read_ahead or 1, cache))
 
     @contextmanager
     def whole_file(self, name: str) -> Iterator[IO[bytes]]:
@@ -116,7 +157,10 @@ class Folder:
     def move(self, source: str, target: str) -> None:
         """Rename a file, replacing ``target``. A crash may leave both in an object store, as this is a copy there."""
         _, to = file_system(self.location(target))
+        size = self.size(source)
         with_retries(self.location(source), lambda system, path: system.cp_file(path, to))
+        if not self.holds(target, size):
+            raise StorageError(f"{self.location(target)}: is not there with {size} bytes after it was written")
         self.remove(source)
 
     def remove(self, name: str) -> None:
@@ -126,8 +170,9 @@ class Folder:
 
     def remove_tree(self, name: str) -> None:
         """Remove a folder in this one and all its files, if it exists."""
-        with suppress(FileNotFoundError):
-            with_retries(self.location(name), lambda system, path: system.rm(path, recursive=True))
+        while names := list(self._names_below(name, [])):  # again, as the first listing may be old
+            for file in names:
+                self.remove(file)
 
     def remove_temporary_files(self) -> None:
         """Remove what killed writers left; no other process may be writing here. An object store keeps nothing."""
@@ -139,8 +184,10 @@ class Folder:
 
     def read_json(self, name: str) -> Any:
         """The contents of a JSON file."""
-        with self.open(name) as file:
-            return json.load(file)
+        return json.loads(self._content(name))
+
+    def _content(self, name: str) -> bytes:
+        return content_of(self.location(name))
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.url.startswith("memory://"):
@@ -161,9 +208,13 @@ class _LocalFolder(Folder):
     def location(self, name: str = "") -> str:
         return str(self.local / name)
 
-    def names(self, pattern: str = "") -> list[str]:
-        found = (path for path in self.local.glob(pattern or "**/*") if path.is_file())
-        return sorted(path.relative_to(self.local).as_posix() for path in found)
+    def _entries(self, folder: str, *, links: bool) -> list[tuple[str, bool]]:
+        with os.scandir(self.local / folder) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=links), entry.is_file()) for entry in entries]
+        return [(name, is_folder) for name, is_folder, is_file in found if is_folder or is_file]
+
+    def _content(self, name: str) -> bytes:
+        return (self.local / name).read_bytes()
 
     def exists(self, name: str) -> bool:
         return (self.local / name).is_file()

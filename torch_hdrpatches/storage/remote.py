@@ -28,6 +28,9 @@ more requests, larger ones many more bytes, and fsspec's ``readahead`` about twi
 VERSION_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "Last-Modified", "mtime", "updated", "created")
 """Keys under which fsspec's file systems report the version of a file."""
 
+NOT_FOUND = (404, 410)
+"""Status codes by which a web server says that there is no such file."""
+
 Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
@@ -57,8 +60,9 @@ def file_system(url: str) -> tuple[Any, str]:
 def with_retries(url: str, request: Callable[[Any, str], Answer]) -> Answer:
     """The result of ``request(file_system, path)``, which is called again if it fails.
 
-    fsspec's cached listings are dropped first, because other processes write there too. FileNotFoundError and
-    PermissionError are raised at once; an invalid request, or another error of the last attempt, is a StorageError.
+    fsspec's cached listings are dropped first, because other processes write there too. FileNotFoundError is raised at
+    once, and only if the store said that there is no such file. An invalid request, or any other error of the last
+    attempt, is a StorageError.
     """
     system, path = file_system(url)
     pauses = iter(PAUSES)
@@ -66,11 +70,11 @@ def with_retries(url: str, request: Callable[[Any, str], Answer]) -> Answer:
         try:
             system.invalidate_cache()
             return request(system, path)
-        except (FileNotFoundError, PermissionError):
-            raise
         except ValueError as error:
             raise StorageError(f"{url}: {error}") from error
         except Exception as error:
+            if isinstance(error, FileNotFoundError) and _is_an_answer(url, error):
+                raise
             pause = next(pauses, None)
             if pause is None:
                 raise StorageError(
@@ -81,7 +85,55 @@ def with_retries(url: str, request: Callable[[Any, str], Answer]) -> Answer:
             time.sleep(pause)
 
 
-class RangeFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no types
+def _is_an_answer(url: str, error: FileNotFoundError) -> bool:
+    """Whether the store said that a file is missing; fsspec's HTTP file system says so after any error."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, FileNotFoundError) or not url.startswith("http"):
+        return True
+    return getattr(cause, "status", None) in NOT_FOUND
+
+
+def info_of(url: str) -> dict[str, Any]:
+    """What the store says about a file or folder: ``type``, ``size``, ... Raises as ``with_retries``."""
+    info: dict[str, Any] = with_retries(url, lambda system, path: system.info(path))
+    return info
+
+
+def content_of(url: str) -> bytes:
+    """All bytes of a file. Raises as ``with_retries``."""
+
+    def request(system: Any, path: str) -> bytes:
+        data = bytes(system.cat_file(path))
+        size = system.info(path)["size"]
+        if size not in (None, len(data)):
+            raise OSError(f"the server sent {len(data)} of {size} bytes")
+        return data
+
+    return with_retries(url, request)
+
+
+class RemoteFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no types
+    """A file behind a URL, for reading at any position; failed requests are repeated. Raises as ``with_retries``."""
+
+    def __init__(self, url: str, size: int, block: int, cache: str, **cache_options: Any) -> None:
+        super().__init__(None, url, "rb", block, cache_type=cache, cache_options=cache_options, size=size)
+
+    def _fetch_range(self, start: int, end: int) -> bytes:
+        end = min(end, self.size)
+
+        def request(system: Any, path: str) -> bytes:
+            data = self._request(system, path, start, end)
+            if len(data) != end - start:
+                raise OSError(f"the server sent {len(data)} of {end - start} bytes at {start}")
+            return data
+
+        return with_retries(self.path, request)
+
+    def _request(self, system: Any, path: str, start: int, end: int) -> bytes:
+        return bytes(system.cat_file(path, start=start, end=end))
+
+
+class RangeFile(RemoteFile):
     """A movie behind a URL, for reading at any position through fsspec's block cache.
 
     A request that fails repeatedly is a StorageError, which no reader mistakes for a damaged movie: samples must not
@@ -95,29 +147,27 @@ class RangeFile(AbstractBufferedFile):  # type: ignore[misc] # fsspec has no typ
             self._file, size = with_retries(url, _open)
             block = min(max(size // 64, SMALLEST_BLOCK), LARGEST_BLOCK)
             # Several blocks, because a demuxer jumps between the index, the audio and the video of a movie.
-            cache = {"cache_type": "blockcache", "cache_options": {"maxblocks": 16}}
-            super().__init__(None, url, "rb", block, size=size, **cache)
+            super().__init__(url, size, block, "blockcache", maxblocks=16)
             self.read(1)
             self.seek(0)
-        except (FileNotFoundError, PermissionError) as error:
+        except FileNotFoundError as error:
             raise MovieOpenError(url, f"cannot be opened ({error})") from None
         except StorageError as error:
+            _raise_if_refused(url, error)
             if isinstance(error.__cause__, ValueError):  # fsspec's error for a server without byte ranges
                 reason = f"cannot be read by byte ranges ({error.__cause__})"
                 raise MovieOpenError(url, reason, "serve it with range requests, or copy it to a disk") from None
             raise
 
-    def _fetch_range(self, start: int, end: int) -> bytes:
-        end = min(end, self.size)
+    def _request(self, system: Any, path: str, start: int, end: int) -> bytes:
+        self._file.seek(start)
+        return bytes(self._file.read(end - start))
 
-        def request(system: Any, path: str) -> bytes:
-            self._file.seek(start)
-            return bytes(self._file.read(end - start))
 
-        data = with_retries(self.path, request)
-        if len(data) != end - start:
-            raise StorageError(f"{self.path}: the server sent {len(data)} of {end - start} bytes at {start}")
-        return data
+def _raise_if_refused(url: str, error: StorageError) -> None:
+    """Raise MovieOpenError if a movie may not be read."""
+    if isinstance(error.__cause__, PermissionError):
+        raise MovieOpenError(url, f"cannot be opened ({error.__cause__})") from None
 
 
 def _open(system: Any, path: str) -> tuple[Any, int]:
@@ -137,8 +187,11 @@ def version_of(url: str) -> tuple[int, str]:
     Raises MovieOpenError if the file does not exist or may not be read.
     """
     try:
-        info = with_retries(url, lambda system, path: system.info(path))
-    except (FileNotFoundError, PermissionError) as error:
+        info = info_of(url)
+    except FileNotFoundError as error:
         raise MovieOpenError(url, f"cannot be opened ({error})") from None
+    except StorageError as error:
+        _raise_if_refused(url, error)
+        raise
     version = next((str(info[key]) for key in VERSION_KEYS if info.get(key)), "")
     return int(info["size"] or 0), version.strip('"')
