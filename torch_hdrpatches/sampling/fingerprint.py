@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from ..callables import name_of
-from ..errors import StateError
+from ..errors import MovieError, StateError
 from ..recipe.recipe import Recipe
-from ..storage.remote import is_url, open_file, version_of
+from ..storage.remote import is_url, version_of
+from ..video.movie_file import MovieFile
 from .sample import SampleOptions
 
 CATEGORY_DRAWS = 2
@@ -82,10 +82,16 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def _file(path: str) -> dict[str, Any]:
-    with open_file(path) as file:
-        head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    """What is different once a movie's file has another content, or can no longer be opened."""
+    try:
+        with MovieFile(path) as file:
+            head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    except MovieError as failure:
+        if is_url(path):
+            raise
+        return {"unusable": failure.reason}
     if is_url(path):
         size, mark = version_of(path)
         return {"size": size, "mark": mark, "head": head}
-    stat = Path(path).stat()
-    return {"size": stat.st_size, "mtime": stat.st_mtime_ns, "head": head}
+    size, mtime = file.version
+    return {"size": size, "mtime": mtime, "head": head}
