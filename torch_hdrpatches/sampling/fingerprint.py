@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..callables import name_of
 from ..errors import MovieError, StateError
 from ..recipe.recipe import Recipe
+from ..state_names import state_name
 from ..storage.remote import is_url, version_of
 from ..video.movie_file import MovieFile
-from .sample import SampleOptions
 
 CATEGORY_DRAWS = 2
 """Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
@@ -20,9 +19,12 @@ CATEGORY_DRAWS = 2
 HINTS = {"num_workers": "PatchLoader resumes with any number of workers"}
 
 
-def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
-    """All settings, options and movie files that samples depend on, without the files' paths."""
-    fields: dict[str, Any] = {name: name_of(value) for name, value in options.items()}
+def identity_of(recipe: Recipe, options: Mapping[str, object]) -> dict[str, Any]:
+    """All settings, options and movie files that samples depend on, without the files' paths.
+
+    ``options`` are ``SampleOptions``, or their names as in ``PatchStream.names``.
+    """
+    fields: dict[str, Any] = {name: state_name(value) for name, value in options.items()}
     dump = recipe.model_dump(mode="json")
     if any(share < 1 for movie in recipe.movies for share in movie.categories.values()):
         fields["category_draws_version"] = CATEGORY_DRAWS

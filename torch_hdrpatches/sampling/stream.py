@@ -12,6 +12,7 @@ from ..errors import MovieError, MovieOpenError, StorageError
 from ..probe.facts_cache import known_facts
 from ..recipe.recipe import Recipe, ResolvedRecipe
 from ..recipe.settings import ResolvedMovie
+from ..state_names import state_name
 from ..storage.remote import is_url
 from ..video.facts import Facts
 from ..video.movie import MovieReader, decoder_threads
@@ -31,7 +32,7 @@ class PatchStream:
 
     Raises:
         RecipeError: if the recipe is invalid, or names a file that does not exist.
-        TypeError: if there is no such option.
+        TypeError: if there is no such option, or nothing tells the state of a function.
         StorageError: by all methods, if the disk, the network or the system fails, or a movie that could be opened when
             the stream was made no longer can. This is no property of the movie, so no slot is given up for it.
     """
@@ -40,6 +41,8 @@ class PatchStream:
         self.recipe = Recipe.load(recipe).resolved()
         self.plan = Plan(self.recipe)
         self.options = with_defaults(options)
+        self.names = {name: state_name(value) for name, value in self.options.items()}
+        """The options as in the stream's identity: as they are now, because a function may fill a cache of its own."""
         self._cutters: dict[str, Cutter | MovieError] = dict(_unusable(self.recipe))
 
     def outcome(self, epoch: int, movie: str, slot: int) -> Outcome:
