@@ -125,13 +125,14 @@ def _opened(path: str) -> tuple[io.RawIOBase, tuple[int, int]]:
         file = _open_regular(path)
         status = os.fstat(file.fileno())
         return file, (status.st_size, status.st_mtime_ns)
-    except ValueError as error:
-        raise MovieOpenError(path, f"cannot be opened ({error})") from None
-    except OSError as error:
-        if isinstance(error, MovieOpenError) or error.errno not in LASTING:
+    except MovieOpenError:
+        raise
+    except (OSError, ValueError) as error:  # a ValueError: the path cannot be one
+        number = getattr(error, "errno", None)
+        if isinstance(error, OSError) and number not in LASTING:
             raise
-        remedy = "check its permissions" if error.errno in (errno.EACCES, errno.EPERM) else ""
-        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", remedy) from None
+        remedy = "check its permissions" if number in (errno.EACCES, errno.EPERM) else ""
+        raise MovieOpenError(path, f"cannot be opened ({getattr(error, 'strerror', error)})", remedy) from None
 
 
 class _RegularFile(io.FileIO):
@@ -160,7 +161,8 @@ def patiently(path: str, action: Callable[[], Answer], final: type[Exception] | 
         except (OSError, MemoryError) as error:
             reason, pause = _reason(error), next(pauses, None)
             if pause is None:
-                remedy = REMEDIES.get(getattr(error, "errno", None) or errno.ENOMEM, "see that it can be read")
+                number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno
+                remedy = REMEDIES.get(number or 0, "see that its disk or server answers and that it may be read")
                 raise StorageError(
                     f"{path}: cannot be read after {len(PAUSES) + 1} attempts ({reason}); {remedy}, then run the same "
                     "command again to resume"
