@@ -47,7 +47,8 @@ class MovieFile:
         self._file, self.version = patiently(path, partial(_opened, path), final=MovieOpenError)
         """Size in bytes and time of the last change in nanoseconds; of a URL the size and 0."""
         self._size = self._file.seek(0, os.SEEK_END)
-        self._position = 0
+        self._position, self._reached = 0, self._size
+        """Where to read next, and where the file itself stands."""
         self._is_stale = False
         """The last read failed, so the file is opened anew before the next one."""
         self._failure: StorageError | None = None
@@ -102,8 +103,10 @@ class MovieFile:
         if self._is_stale:
             self._reopen()
         self._is_stale = True
-        self._file.seek(self._position)
+        if self._reached != self._position:  # not before every read, because the call takes as long as reading a little
+            self._file.seek(self._position)
         data: bytes = self._file.read(size)
+        self._reached = self._position + len(data)
         if not data and self._position < self._size:
             raise OSError(errno.EIO, f"it ends at byte {self._position} of {self._size}")
         self._is_stale = False
@@ -112,6 +115,7 @@ class MovieFile:
     def _reopen(self) -> None:
         self._file.close()
         self._file, version = _opened(self.name)
+        self._reached = 0
         if version != self.version:
             raise StorageError(f"{self.name}: was changed while it was read; run the same command again")
 
