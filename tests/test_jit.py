@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from torch_hdrpatches import jit
 
@@ -46,6 +47,26 @@ def test_code_of_changed_sources_is_not_used(tmp_path, monkeypatch):
     again = compiled_in(tmp_path)
     assert again(np.arange(4)) == 6
     assert sum(again.stats.cache_hits.values()) == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda code: b"",
+        lambda code: bytes(len(code)),
+        lambda code: code[:-9],
+        lambda code: b"cos\nsystem\n(S'false'\ntR.",
+    ],
+    ids=["empty", "zeros", "truncated", "foreign"],
+)
+def test_code_damaged_by_a_power_cut_is_compiled_again(tmp_path, damage):
+    assert compiled_in(tmp_path)(np.arange(4)) == 6
+    (file,) = tmp_path.glob("*.nbc")
+    file.write_bytes(damage(file.read_bytes()))
+    again, third = compiled_in(tmp_path), compiled_in(tmp_path)
+    assert again(np.arange(4)) == third(np.arange(4)) == 6
+    assert sum(again.stats.cache_hits.values()) == 0
+    assert sum(third.stats.cache_hits.values()) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_ignored(tmp_path):

@@ -27,14 +27,17 @@ RNG = ": rng is a numpy Generator seeded by the sample's address"
 
 
 def name_of(choice: object) -> str:
-    """The same text in every process: a string itself, a callable's module path, or a repr without memory addresses."""
+    """The same text in every process: a string itself, a callable's module path, or a repr without memory addresses.
+
+    It is for people; ``state_names.state_name`` tells objects of one class apart.
+    """
     if isinstance(choice, str):
         return choice
     if hasattr(choice, "__qualname__"):
         # Without the sub-package, so that moving a built-in callable does not change manifests and saved states.
-        module = re.sub(r"^torch_hdrpatches\..*\.", "torch_hdrpatches.", choice.__module__)
-        return f"{module}.{choice.__qualname__}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(choice))
+        module = re.sub(r"^torch_hdrpatches\..*\.", "torch_hdrpatches.", choice.__module__ or "")
+        return f"{module}.{choice.__qualname__}".lstrip(".")  # methods of built-in types have no module
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(choice))
 
 
 def checked(kind: str, function: FunctionT) -> FunctionT:

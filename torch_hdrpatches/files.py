@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, and a hash of this package's source code."""
+"""Files that appear complete or not at all, cache files that are checked, and a hash of this package's source code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO
+
+SEAL_BYTES = 32  # of SHA-256
 
 
 @contextmanager
@@ -31,6 +33,28 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def keep(path: Path, data: bytes) -> None:
+    """Write a cache file that ``kept`` reads. Raises OSError if it cannot be written."""
+    with whole_file(path) as file:
+        file.write(_seal(path, data) + data)
+
+
+def kept(path: Path) -> bytes | None:
+    """What ``keep`` wrote; None if there is no such file, or it is not as it was written, e.g. after a power cut."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    seal, data = content[:SEAL_BYTES], content[SEAL_BYTES:]
+    return data if seal == _seal(path, data) else None
+
+
+def _seal(path: Path, data: bytes) -> bytes:
+    return hashlib.sha256(
+        path.name.encode() + b"\0" + data
+    ).digest()  # the name, so that a copy under another is refused
 
 
 def remove_temporary_files(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from numba import njit
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
-from .files import package_digest, whole_file
+from .files import keep, kept, package_digest
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,15 +44,14 @@ class _CodeFiles:
         self._folder, self._name = folder, name
 
     def load(self, key: Any) -> Any:
-        try:
-            return pickle.loads(self._path(key).read_bytes())
-        except OSError:
-            return None
+        data = kept(self._path(key))
+        return None if data is None else pickle.loads(data)
 
     def save(self, key: Any, data: Any) -> None:
-        with suppress(OSError), whole_file(self._path(key)) as file:  # the code is used even if it cannot be cached
-            file.write(dumps(data))
+        with suppress(OSError):  # the code is used even if it cannot be cached
+            keep(self._path(key), dumps(data))
 
     def _path(self, key: Any) -> Path:
-        digest = hashlib.sha256(f"{key!r} {numba_version} {package_digest()}".encode()).hexdigest()[:24]
+        versions = f"{sys.implementation.cache_tag} {numba_version} {package_digest()}"
+        digest = hashlib.sha256(f"{key!r} {versions}".encode()).hexdigest()[:24]
         return self._folder / f"{self._name}.{digest}.nbc"

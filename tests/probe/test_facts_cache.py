@@ -21,7 +21,7 @@ def own_cache(tmp_path, monkeypatch):
 def test_known_facts_are_those_of_a_probe_both_times(movies, name):
     path = str(movies / name)
     assert known_facts(path) == known_facts(path) == probe(path)
-    assert len(list(cache_folder().glob("*.json"))) == 1
+    assert len(list(cache_folder().glob("*.facts"))) == 1
 
 
 def test_a_changed_file_and_other_assumptions_are_looked_at_anew(movies, tmp_path):
@@ -31,16 +31,39 @@ def test_a_changed_file_and_other_assumptions_are_looked_at_anew(movies, tmp_pat
     os.utime(path, ns=(0, 0))
     known_facts(str(path))
     known_facts(str(path), {"range": "tv"})
-    assert len(list(cache_folder().glob("*.json"))) == 3
+    assert len(list(cache_folder().glob("*.facts"))) == 3
 
 
-def test_a_damaged_cache_is_only_slower(movies, caplog):
+DAMAGES = {
+    "empty": lambda data: b"",
+    "zeros": lambda data: bytes(len(data)),
+    "truncated": lambda data: data[: len(data) // 2],
+    "zeros at its end": lambda data: data[:-16] + bytes(16),
+    "foreign": lambda data: b'{"width": 640}',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_cache_file_is_made_anew_without_a_word(movies, caplog, damage):
     path = str(movies / "pq.mkv")
     facts = known_facts(path)
-    (kept,) = cache_folder().glob("*.json")
-    kept.write_text("{")
+    (file,) = cache_folder().iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
     assert known_facts(path) == facts
-    assert "probed again" in caplog.text
+    assert file.read_bytes() == whole
+    assert caplog.text == ""
+
+
+def test_a_cache_file_under_the_name_of_another_movie_is_not_believed(movies):
+    for name in ("pq.mkv", "hlg.mp4"):
+        known_facts(str(movies / name))
+    first, second = cache_folder().iterdir()
+    data = first.read_bytes(), second.read_bytes()
+    first.write_bytes(data[1])
+    second.write_bytes(data[0])
+    for name in ("pq.mkv", "hlg.mp4"):
+        assert known_facts(str(movies / name)).path == str(movies / name)
 
 
 def test_without_a_place_to_keep_them_facts_are_found_all_the_same(movies, tmp_path, monkeypatch, caplog):

@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 ROOMS = (
-    ("errors", "rng", "frames", "jit", "files", "main_guard", "callables"),
+    ("errors", "rng", "frames", "jit", "files", "main_guard", "callables", "state_names"),
     ("storage",),
     ("video", "color"),
     ("probe", "transforms", "testing"),

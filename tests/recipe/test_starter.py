@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,19 @@ def test_the_command_does_not_overwrite(library):
     assert Recipe.load(library.parent / "recipe.toml").scale == 4
     again = subprocess.run(command, cwd=library.parent, capture_output=True, text=True, timeout=60)
     assert (again.returncode, "exists already" in again.stderr) == (2, True)
+
+
+def test_what_is_no_regular_file_is_left_out_with_a_line_of_its_own(library):
+    os.mkfifo(library / "space" / "pipe.mkv")
+    (library / "space" / "link.mp4").symlink_to("nothing")
+    (library / "space" / "folder.mkv").mkdir()
+    refused = starter([library]).refused
+    assert refused[str(library / "space" / "pipe.mkv")] == "is not a regular file"
+    assert refused[str(library / "space" / "link.mp4")] == "cannot be opened (No such file or directory)"
+    assert str(library / "space" / "folder.mkv") not in refused
+    assert list(starter([library / "space" / "pq.mkv", library / "space" / "pipe.mkv"]).refused.values()) == [
+        "is not a regular file"
+    ]
 
 
 def test_a_recipe_written_as_toml_is_the_same_recipe(recipe, tmp_path):

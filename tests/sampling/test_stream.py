@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.helpers.samples import digest, signatures
-from torch_hdrpatches.errors import MovieError, MovieOpenError, RecipeError
+from torch_hdrpatches.errors import MovieError, RecipeError, StorageError
 from torch_hdrpatches.frames import Box
 from torch_hdrpatches.probe import open_movie
 from torch_hdrpatches.rng import rng_at
@@ -18,7 +18,7 @@ from torch_hdrpatches.sampling import PatchStream, Sample
 from torch_hdrpatches.sampling.cutter import Cutter, weighted_choice
 from torch_hdrpatches.sampling.geometry import random_box
 from torch_hdrpatches.testing import read_number
-from torch_hdrpatches.video import MovieReader
+from torch_hdrpatches.video import MovieReader, movie_file
 
 
 def outcomes(stream: PatchStream, epoch: int = 0) -> list:
@@ -182,21 +182,21 @@ def test_a_bad_movie_costs_that_movie_only(recipe, tmp_path):
     assert all(outcome.failure is None and outcome.samples for outcome in given if outcome.movie != "bad")
 
 
-def test_a_movie_that_vanishes_while_it_is_read_costs_what_is_left_of_it(recipe, tmp_path):
+def test_a_movie_that_vanishes_while_it_is_read_stops_the_run_and_costs_no_slot(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(movie_file, "PAUSES", (0.0,))
     path = tmp_path / "gone.mkv"
     shutil.copy(recipe["movies"][0]["path"], path)
     recipe["movies"][0] |= {"path": str(path), "name": "gone", "timestamps": 24}
     stream = PatchStream(recipe)
-    first, *others = [run for run in stream.plan if run.name == "gone"]
+    first, second, *_ = [run for run in stream.plan if run.name == "gone"]
     assert all(outcome.samples for outcome in stream.run(0, first) if not outcome.rejects)
-    path.unlink()
-    for run in others:
-        for outcome in stream.run(0, run):
-            assert isinstance(outcome.failure, MovieOpenError)
-            assert "gone.mkv: cannot be opened (No such file" in str(outcome.failure)
-    left = [outcome for run in stream.plan if run.name != "gone" for outcome in stream.run(0, run)]
-    assert left
-    assert not any(outcome.failure for outcome in left)
+    wanted = [signatures(outcome.samples) for outcome in stream.run(0, second)]
+    path.rename(tmp_path / "away.mkv")
+    with pytest.raises(StorageError, match=r"gone\.mkv: cannot be read after 2 attempts \(.*No such file"):
+        list(stream.run(0, second))
+    assert all(outcome.failure is None for outcome in stream.run(0, stream.plan.run_of("hlg", 0)))
+    (tmp_path / "away.mkv").rename(path)
+    assert [signatures(outcome.samples) for outcome in stream.run(0, second)] == wanted
 
 
 def test_only_the_degradation_changes_when_only_the_degradation_is_changed(recipe):

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from torch_hdrpatches.errors import DamagedMovieError, WindowError
+from torch_hdrpatches.errors import DamagedMovieError, StorageError, WindowError
 from torch_hdrpatches.frames import Planes, Window
 from torch_hdrpatches.probe import open_movie, probe
 from torch_hdrpatches.testing import MovieSpec, read_number, write_movie
@@ -430,13 +430,13 @@ def test_a_file_cut_before_its_first_picture_is_damaged(written, tmp_path):
         open_movie(str(path))
 
 
-def test_a_file_that_shrinks_while_it_is_read_costs_what_is_gone(tmp_path):
+def test_a_file_that_shrinks_while_it_is_read_is_an_error_of_the_storage(tmp_path):
     path = write_movie(tmp_path / "a.mkv", replace(HEVC, frames=150, crf=4, keyint=600))
     assert path.stat().st_size > 500_000
     with open_movie(str(path)) as movie:
         assert numbers(movie.window(0)) == list(range(7))
         os.truncate(path, 100_000)
-        with pytest.raises(WindowError):
+        with pytest.raises(StorageError, match=r"a\.mkv: was changed while it was read"):
             movie.window(5.0)
 
 

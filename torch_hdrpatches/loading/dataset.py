@@ -49,7 +49,7 @@ class HDRPatchDataset(EpochDataset):
         super().__init__(epoch, rank, world_size, len(self.stream.plan), max_empty_slots)
 
     def fingerprint(self) -> dict[str, Any]:
-        return identity_of(self.stream.recipe, self.stream.options)
+        return identity_of(self.stream.recipe, self.stream.names)
 
     def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
         return self.stream.run(epoch, self.stream.plan.run_at(epoch, position))

@@ -23,6 +23,7 @@ from ..sampling.sweep import Outcome
 from ..shards.browse import shards_of
 from ..shards.index import REMEDY, fields_of, index_of, sidecar_of
 from ..shards.record import sample_of
+from ..state_names import state_name
 from ..storage.folder import folder_and_name
 from .epochs import Counts, EpochDataset
 
@@ -60,6 +61,7 @@ class ShardDataset(EpochDataset):
         self._shards = shards
         self._choice = dict(choice)
         self._transform = transform
+        self._transform_name = state_name(transform)  # as it is now, because it may fill a cache of its own
         self._seed = seed
         blocks = [
             (number, first, min(BLOCK, len(shard.records) - first))
@@ -84,7 +86,7 @@ class ShardDataset(EpochDataset):
     def fingerprint(self) -> dict[str, Any]:
         # The folder of the shards is left out.
         names = [(Path(shard.path).name, shard.identity, len(shard.records)) for shard in self._shards]
-        return {**self._choice, "shards": names, "seed": self._seed, "transform": name_of(self._transform)}
+        return {**self._choice, "shards": names, "seed": self._seed, "transform": self._transform_name}
 
     def outcomes(self, epoch: int, position: int) -> Iterator[Outcome]:
         path, numbers = self._block(epoch, position)
@@ -184,7 +186,7 @@ def read_shards(
             and (where is None or where(fields))
         )
 
-    choice = {"format": format or "", "accept": repr(sorted(bounds.items())), "where": name_of(where)}
+    choice = {"format": format or "", "accept": repr(sorted(bounds.items())), "where": state_name(where)}
     everything = format is None and not bounds and where is None
     paths = shards_of(source, category)
     with ThreadPoolExecutor(16) as threads:  # most of the time goes to waiting for the disk or the network

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from ..files import package_digest, whole_file
+from ..files import keep, kept, package_digest
 from ..storage.remote import is_url, version_of
 from ..video.facts import Facts, facts_of
 from .movie_facts import probe
@@ -22,7 +22,8 @@ def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
     """The facts of a movie as from ``probe``, read from the cache if the movie was probed before.
 
     A cached entry is used if path, size and modification time (for a URL: what the server reports) and the code of
-    this package are the same. Movies that cannot be used are not cached.
+    this package are the same. One that a power cut or another program has damaged is made anew. Movies that cannot be
+    used are not cached.
 
     Raises:
         MovieError: the movie cannot be used; says why, and what would help.
@@ -30,16 +31,11 @@ def known_facts(path: str, assume: Mapping[str, str] | None = None) -> Facts:
     cached = _cache_path(path, assume or {})
     if cached is None:
         return probe(path, assume=assume)
-    try:
-        return facts_of(json.loads(cached.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        pass
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("cached facts %s cannot be used, %s is probed again: %s", cached, path, error)
+    if known := kept(cached):
+        return facts_of(json.loads(known))
     facts = probe(path, assume=assume)
     try:
-        with whole_file(cached) as file:
-            file.write(json.dumps(asdict(facts)).encode())
+        keep(cached, json.dumps(asdict(facts)).encode())
     except OSError as error:
         log.warning("the facts of %s cannot be cached: %s", path, error)
     return facts
@@ -61,6 +57,6 @@ def _cache_path(path: str, assume: Mapping[str, str]) -> Path | None:
             stat = Path(path).stat()
             file = [str(Path(path).resolve()), path, stat.st_size, stat.st_mtime_ns]
         address = [*file, sorted(assume.items()), package_digest()]
-        return cache_folder() / f"{hashlib.sha256(json.dumps(address).encode()).hexdigest()[:32]}.json"
+        return cache_folder() / f"{hashlib.sha256(json.dumps(address).encode()).hexdigest()[:32]}.facts"
     except (OSError, RuntimeError):  # a missing file, for which probe() has the better message
         return None

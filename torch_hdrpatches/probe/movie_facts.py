@@ -10,13 +10,14 @@ from pathlib import Path
 
 from ..color.curves import implausible_peaks
 from ..color.names import accepted_name, is_hdr
-from ..errors import DamagedMovieError, RecipeError, UnsupportedMovieError, UntaggedMovieError
+from ..errors import DamagedMovieError, RecipeError, StorageError, UnsupportedMovieError, UntaggedMovieError
 from ..frames import ColorTags
 from ..storage.paths import plain_path
 from ..video.container import videos_of
 from ..video.decoder import Decoder
 from ..video.facts import Facts
 from ..video.movie import MovieReader, TimedCall
+from ..video.movie_file import waits_for_bytes
 from ..video.planes import layout_of
 from .metadata import Metadata, metadata_of, tags_of
 from .scan import active_area, end_time, first_frame, header_seconds, luma_samples
@@ -41,12 +42,17 @@ def probe(path: str | Path, *, assume: Mapping[str, str] | None = None) -> Facts
 
     Raises:
         MovieError: the movie cannot be used; says why, and what would help.
+        StorageError: the disk, the network or the system fails or takes too long.
         RecipeError: ``assume`` has an invalid field or value.
     """
+    path = plain_path(path)
+    call = TimedCall(partial(_facts, path, _assumed(assume or {})))
     try:
-        return TimedCall(partial(_facts, plain_path(path), _assumed(assume or {}))).result(PROBE_TIMEOUT_SECONDS)
+        return call.result(PROBE_TIMEOUT_SECONDS)
     except TimeoutError as error:
-        raise DamagedMovieError(plain_path(path), f"probing gave {error}", "remux or re-encode it") from None
+        if waits_for_bytes(call):
+            raise StorageError(f"{path}: reading gave {error}; check that its disk or server responds") from None
+        raise DamagedMovieError(path, f"probing gave {error}", "remux or re-encode it") from None
 
 
 def open_movie(

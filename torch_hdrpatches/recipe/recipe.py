@@ -214,7 +214,7 @@ def unique_slug(path: str, taken: Collection[str]) -> str:
 
 def _matches(index: int, movie: Movie) -> list[str]:
     path = movie.path.removeprefix("file://")
-    if not is_url(path) and Path(path).exists():
+    if not is_url(path) and _is_there(path):
         return [path]
     # Not Path.glob: the pattern may be absolute.
     matches = matching_files(path) if is_url(path) else sorted(glob.glob(path, recursive=True))  # noqa: PTH207
@@ -226,6 +226,17 @@ def _matches(index: int, movie: Movie) -> list[str]:
     if len(matches) > 1 and movie.name:
         raise RecipeError(f"movies.{index}.name: {path} matches {len(matches)} files; remove `name`")
     return matches
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is something at a path; what cannot be looked at is said when it is opened as a movie."""
+    try:
+        Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return not glob.has_magic(path)
+    return True
 
 
 def _check_names(message: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -89,7 +89,7 @@ def _movies(places: Iterable[Path]) -> Iterator[tuple[str, str]]:
             raise RecipeError(f"{place}: no such file or folder{unset_variables(str(place))}")
         paths = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES) if place.is_dir() else [place]
         for path in paths:
-            if path.is_file() and path.resolve() not in seen:
+            if not path.is_dir() and path.resolve() not in seen:
                 seen.add(path.resolve())
                 folders = (*path.relative_to(place).parts[:-1], place.resolve().name)
                 name = "all" if path == place else folders[0]

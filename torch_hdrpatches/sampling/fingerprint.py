@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from ..callables import name_of
-from ..errors import StateError
+from ..errors import MovieError, StateError
 from ..recipe.recipe import Recipe
-from ..storage.remote import is_url, open_file, version_of
-from .sample import SampleOptions
+from ..state_names import state_name
+from ..storage.remote import is_url, version_of
+from ..video.movie_file import MovieFile
 
 CATEGORY_DRAWS = 2
 """Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
@@ -23,9 +22,12 @@ HINTS = {
 }
 
 
-def identity_of(recipe: Recipe, options: SampleOptions) -> dict[str, Any]:
-    """All settings, options and movie files that samples depend on, without the files' paths."""
-    fields: dict[str, Any] = {name: name_of(value) for name, value in options.items()}
+def identity_of(recipe: Recipe, options: Mapping[str, object]) -> dict[str, Any]:
+    """All settings, options and movie files that samples depend on, without the files' paths.
+
+    ``options`` are ``SampleOptions``, or their names as in ``PatchStream.names``.
+    """
+    fields: dict[str, Any] = {name: state_name(value) for name, value in options.items()}
     dump = recipe.model_dump(mode="json")
     if any(share < 1 for movie in recipe.movies for share in movie.categories.values()):
         fields["category_draws_version"] = CATEGORY_DRAWS
@@ -85,10 +87,16 @@ def _flat(prefix: str, value: Any) -> dict[str, Any]:
 
 
 def _file(path: str) -> dict[str, Any]:
-    with open_file(path) as file:
-        head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    """What is different once a movie's file has another content, or can no longer be opened."""
+    try:
+        with MovieFile(path) as file:
+            head = hashlib.sha256(file.read(1 << 16)).hexdigest()[:16]
+    except MovieError as failure:
+        if is_url(path):
+            raise
+        return {"unusable": failure.reason}
     if is_url(path):
         size, mark = version_of(path)
         return {"size": size, "mark": mark, "head": head}
-    stat = Path(path).stat()
-    return {"size": stat.st_size, "mtime": stat.st_mtime_ns, "head": head}
+    size, mtime = file.version
+    return {"size": size, "mtime": mtime, "head": head}

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..errors import MovieError
+from ..errors import MovieError, MovieOpenError, StorageError
 from ..probe.facts_cache import known_facts
-from ..recipe.recipe import Recipe
+from ..recipe.recipe import Recipe, ResolvedRecipe
+from ..recipe.settings import ResolvedMovie
+from ..state_names import state_name
+from ..storage.remote import is_url
 from ..video.facts import Facts
 from ..video.movie import MovieReader, decoder_threads
+from ..video.movie_file import MovieFile, patiently
 from .cutter import Cutter
 from .plan import Plan, Run
 from .sample import SampleOptions, with_defaults
@@ -27,14 +32,18 @@ class PatchStream:
 
     Raises:
         RecipeError: if the recipe is invalid, or names a file that does not exist.
-        TypeError: if there is no such option.
+        TypeError: if there is no such option, or nothing tells the state of a function.
+        StorageError: by all methods, if the disk, the network or the system fails, or a movie that could be opened when
+            the stream was made no longer can. This is no property of the movie, so no slot is given up for it.
     """
 
     def __init__(self, recipe: str | Path | Mapping[str, Any] | Recipe, **options: Unpack[SampleOptions]) -> None:
         self.recipe = Recipe.load(recipe).resolved()
         self.plan = Plan(self.recipe)
         self.options = with_defaults(options)
-        self._cutters: dict[str, Cutter | MovieError] = {}
+        self.names = {name: state_name(value) for name, value in self.options.items()}
+        """The options as in the stream's identity: as they are now, because a function may fill a cache of its own."""
+        self._cutters: dict[str, Cutter | MovieError] = dict(_unusable(self.recipe))
 
     def outcome(self, epoch: int, movie: str, slot: int) -> Outcome:
         """The result of one slot. Decodes the slot's whole run, so that damaged movies give the same result, too.
@@ -71,7 +80,7 @@ class PatchStream:
         """The movie's cutter; a movie that cannot be used is not probed again."""
         if run.name not in self._cutters:
             try:
-                facts = known_facts(run.movie.path, run.movie.assume)
+                facts = _facts(run.movie)
                 self._cutters[run.name] = Cutter(self.recipe, facts, self.options)
             except MovieError as failure:
                 self._cutters[run.name] = copy(failure)
@@ -79,3 +88,22 @@ class PatchStream:
         if isinstance(known, MovieError):
             raise copy(known)
         return known
+
+
+def _unusable(recipe: ResolvedRecipe) -> Iterator[tuple[str, MovieError]]:
+    """The movies on disks that cannot be opened now. If another one cannot be opened later, that will pass."""
+    for movie in recipe.movies:
+        if not is_url(movie.path):
+            try:
+                MovieFile(movie.path).close()
+            except MovieError as failure:
+                yield movie.name, copy(failure)
+
+
+def _facts(movie: ResolvedMovie) -> Facts:
+    try:
+        return patiently(movie.path, partial(known_facts, movie.path, movie.assume))
+    except StorageError as error:
+        if is_url(movie.path) and isinstance(error.__cause__, MovieOpenError):
+            raise error.__cause__ from None  # nobody knows whether it could be opened before
+        raise

@@ -7,7 +7,8 @@
 ``demuxer``         the packets around a time, and which frames need which keyframe
 ``decoder``         one open stream: its packets in decoding order, and FFmpeg's decoder for them
 ``bitstream``       what a packet's header says of its frame: keyframe, droppable, shown
-``container``       opens a file or URL safely and chooses the video stream
+``container``       opens a movie safely and chooses the video stream
+``movie_file``      the bytes of a file or URL; tells errors of the disk or network from damage
 ``planes``          a decoded frame as Y, Cb and Cr arrays
 """
 

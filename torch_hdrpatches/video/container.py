@@ -1,10 +1,10 @@
-"""Opens a file or URL so that FFmpeg reads nothing else, and chooses the video stream."""
+"""Opens a movie so that FFmpeg reads nothing else, and chooses the video stream."""
 
 from __future__ import annotations
 
-import os
+import errno
+import mmap
 import re
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,44 +15,47 @@ from av.error import FFmpegError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from ..errors import DamagedMovieError, MovieOpenError, UnsupportedMovieError
-from ..storage.remote import RangeFile, is_url
+from ..errors import DamagedMovieError, StorageError, UnsupportedMovieError
+from .movie_file import MovieFile
 
 FORMATS = "mov,matroska,webm,mpegts,mpeg,hevc,h264,av1,obu,ivf,avi,mxf"
 """Demuxers that read a single file; playlists, image sequences and network formats could open other files."""
 MAX_PIXELS = 16384 * 16384
+ORDINARY_BYTES = 1 << 29
+"""More than a decoder needs at once for a frame of any usual size."""
 
 
-def open_container(path: str) -> InputContainer:
-    """Open a file or URL for reading; raises :class:`MovieOpenError` or :class:`DamagedMovieError`."""
-    if not is_url(path):
-        _check_file(path)
-    # This package reads URLs, so libavformat never opens a connection; "file:" because a file name may look like a URL.
-    file, protocols = (RangeFile(path), "none") if is_url(path) else (f"file:{path}", "file")
+def open_container(file: MovieFile) -> InputContainer:
+    """Open a movie from its beginning; raises :class:`DamagedMovieError`, and the errors of ``MovieFile``."""
+    file.seek(0)
     try:
         return av.open(
             file,
             mode="r",
             options={"max_pixels": str(MAX_PIXELS)},
-            container_options={"protocol_whitelist": protocols, "format_whitelist": FORMATS},
+            # libavformat opens no file and no connection by itself.
+            container_options={"protocol_whitelist": "none", "format_whitelist": FORMATS},
             metadata_errors="replace",
         )
-    except PermissionError as error:
-        raise MovieOpenError(path, f"cannot be opened ({error.strerror})", "check its permissions") from None
     except (FFmpegError, OSError) as error:
+        refuse_shortage(file.name, error)
         reason = f"is not a readable movie ({error.strerror or error})"
-        raise DamagedMovieError(path, reason, f"supported formats: {FORMATS}") from None
+        raise DamagedMovieError(file.name, reason, f"supported formats: {FORMATS}") from None
 
 
-def _check_file(path: str) -> None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - pathlib would change the name
-    except (OSError, ValueError) as error:
-        raise MovieOpenError(path, f"cannot be opened ({getattr(error, 'strerror', None) or error})") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise MovieOpenError(path, "is not a regular file")
-    if not status.st_size:
-        raise DamagedMovieError(path, "is empty")
+def refuse_shortage(path: str, error: FFmpegError | OSError) -> None:
+    """Raise StorageError if an error of FFmpeg is a lack of memory or threads, which is no damage of the movie.
+
+    A damaged movie may ask for absurd amounts of memory. So it counts only if ordinary amounts are not to be had.
+    """
+    if error.errno == errno.EAGAIN:
+        raise StorageError(f"{path}: the system refuses another thread; use fewer workers, or raise ulimit -u")
+    if error.errno == errno.ENOMEM:
+        try:
+            mmap.mmap(-1, ORDINARY_BYTES).close()
+        except OSError:
+            what = "out of memory while it was decoded; free some memory, or use fewer workers"
+            raise StorageError(f"{path}: {what}, then run the same command again to resume") from None
 
 
 def videos_of(container: InputContainer) -> list[VideoStream]:

@@ -19,7 +19,8 @@ from av.video.stream import VideoStream
 
 from ..errors import UnsupportedMovieError
 from .bitstream import Classifier
-from .container import MAX_PIXELS, choose_stream, open_container
+from .container import MAX_PIXELS, choose_stream, open_container, refuse_shortage
+from .movie_file import MovieFile
 
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS of libavformat/avformat.h
 MAX_REORDER = 16
@@ -79,7 +80,7 @@ class Decoder:
     """One video stream of one open file, and FFmpeg's decoder for it.
 
     ``stream`` is its index, or None for the main one. If ``strict``, damage is an error rather than concealed, and
-    metadata is hidden from the decoder.
+    metadata is hidden from the decoder. Errors of the disk or network are raised by all methods, as StorageError.
     """
 
     def __init__(self, path: str, stream: int | None = None, *, threads: int = 1, strict: bool = False) -> None:
@@ -87,11 +88,16 @@ class Decoder:
         self.counters = Counters()
         self._index, self._threads, self._strict = stream, threads, strict
         self._serials = itertools.count()
-        self._open()
+        self._file = MovieFile(path)
+        try:
+            self._open()
+        except BaseException:
+            self._file.close()
+            raise
         _OPENED.add(self)
 
     def _open(self) -> None:
-        self.container = open_container(self.path)
+        self.container = open_container(self._file)
         try:
             self.stream = choose_stream(self.path, self.container, self._index)
             for other in self.container.streams:
@@ -132,13 +138,16 @@ class Decoder:
         """Free the decoder and the file, but not those that a forked process inherited from its parent."""
         if self not in _INHERITED:
             self.container.close()
+            self._file.close()
 
     def seek(self, timestamp: int) -> bool:
         """Go to the keyframe at or before ``timestamp`` (time base units); False if the container cannot seek there."""
         self.counters.seeks += 1
+        self._file.check()
         try:
             self.container.seek(timestamp, stream=self.stream)
-        except FFmpegError:
+        except FFmpegError as error:
+            refuse_shortage(self.path, error)
             return False
         self._restart()
         return True
@@ -146,7 +155,7 @@ class Decoder:
     def reopen(self) -> None:
         """Go to the beginning of a file in which seeking is impossible."""
         self.counters.seeks += 1
-        self.close()
+        self.container.close()
         self._open()
 
     def __iter__(self) -> Iterator[CodedFrame]:
@@ -154,10 +163,12 @@ class Decoder:
 
     def read(self) -> CodedFrame | None:
         """The next packet; the first one after opening or seeking is a keyframe. None = end of what can be read."""
+        self._file.check()
         while self._errors < MAX_READ_ERRORS:
             try:
                 packet = next(self._packets, None)
-            except (FFmpegError, OSError):
+            except (FFmpegError, OSError) as error:
+                refuse_shortage(self.path, error)
                 # An exception ends PyAV's generator, but the demuxer can go on behind the damage.
                 self._packets = self.container.demux(self.stream)
                 self._errors += 1
@@ -216,7 +227,8 @@ class Decoder:
             self.counters.packets_fed += 1
         try:
             frames = self.stream.codec_context.decode(packet)
-        except FFmpegError:  # damage; without a packet also a decoder that is already empty
+        except FFmpegError as error:  # damage; without a packet also a decoder that is already empty
+            refuse_shortage(self.path, error)
             if coded is not None:
                 coded.damaged = True
             return []

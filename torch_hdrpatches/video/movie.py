@@ -17,6 +17,7 @@ from ..storage.remote import is_url
 from .counting_reader import CountingReader
 from .decoder import Decoder, TimedFrame, trim_memory
 from .facts import Facts
+from .movie_file import patiently, waits_for_bytes
 from .planes import layout_of, planes_of
 from .seeking_reader import SeekingReader
 
@@ -35,7 +36,8 @@ class MovieReader:
         self.facts = facts
         self._call: TimedCall[list[TimedFrame]] | None = None
         trim_memory((facts.codec, facts.height, facts.width, facts.bits, facts.chroma))
-        self._decoder = Decoder(path, facts.stream, threads=threads, strict=True)
+        # It could be opened when its facts were read, so if it cannot be opened now, that will pass.
+        self._decoder = patiently(path, partial(Decoder, path, facts.stream, threads=threads, strict=True))
         self.counters = self._decoder.counters
         try:
             self._reader = (SeekingReader if self._decoder.has_pts else CountingReader)(self._decoder, facts)
@@ -67,7 +69,7 @@ class MovieReader:
         Raises:
             WindowError: with the reason ``past_end``, ``too_short``, ``undecodable`` or ``size_change``.
             DamagedMovieError: the decoder does not return.
-            StorageError: reading from a URL takes too long.
+            StorageError: the disk, the network or the system fails or takes too long.
         """
         self.counters.windows += 1
         decoded = self._decoded(seconds, frames)
@@ -88,8 +90,8 @@ class MovieReader:
         try:
             return self._call.result(WINDOW_TIMEOUT_SECONDS)
         except TimeoutError as error:
-            if is_url(self.path):
-                remedy = "check that the server responds, then run the same command again to resume"
+            if is_url(self.path) or waits_for_bytes(self._call):
+                remedy = "check that its disk or server responds, then run the same command again to resume"
                 raise StorageError(f"{self.path}: reading gave {error}; {remedy}") from None
             raise DamagedMovieError(self.path, f"its decoder gave {error}", "remux or re-encode it") from None
 
@@ -114,9 +116,14 @@ class TimedCall(threading.Thread, Generic[Result]):
     def result(self, seconds: float) -> Result:
         """Return what the call returns, or raise what it raises.
 
-        Raises TimeoutError after this many seconds; the call then goes on, and its resources stay in use.
+        Raises TimeoutError after this many seconds; the call then goes on, and its resources stay in use. While the
+        process is stopped (SIGSTOP, or a batch system's suspend), at most a second counts.
         """
-        self.join(seconds)
+        left = seconds
+        while left > 0 and self.is_alive():
+            step = min(left, 1.0)
+            self.join(step)
+            left -= step
         if self.is_alive():
             raise TimeoutError(f"no answer within {seconds:g} s")
         # Removed rather than kept: an error refers to its stack frames, and these to this call and a decoder.
