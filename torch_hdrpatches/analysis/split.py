@@ -17,7 +17,7 @@ from ..recipe.settings import Movie, ResolvedMovie
 from ..rng import uniform_at
 from ..sampling.motion import cells_of
 from ..sampling.scene import scores_of
-from ..storage.remote import open_file
+from ..video.movie_file import MovieFile
 from .movie_view import MovieView, open_view
 
 By = Literal["movie", "time"]
@@ -171,6 +171,6 @@ def _audited(view: MovieView, movie: ResolvedMovie, other: Movie) -> Finding:
 
 def _file(movie: Movie) -> str:
     """Recognises a movie file, wherever it lies and whatever its name, by its size and its first MiB."""
-    with open_file(movie.path) as file:
+    with MovieFile(movie.path) as file:
         head = hashlib.sha256(file.read(1 << 20)).hexdigest()
         return f"{file.seek(0, 2)} {head}"

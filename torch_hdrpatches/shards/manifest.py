@@ -36,7 +36,7 @@ def shard_name(category: str, index: int) -> str:
 
 def identity(stream: PatchStream) -> dict[str, Any]:
     """All settings, options and movie files that the bytes of an export depend on, as flat keys."""
-    return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.options)}
+    return {"format_version": FORMAT_VERSION, **identity_of(stream.recipe, stream.names)}
 
 
 def recipe_of(location: Location) -> Recipe:

@@ -7,8 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.spec import AbstractBufferedFile
@@ -174,11 +173,6 @@ def _open(system: Any, path: str) -> tuple[Any, int]:
     file = system.open(path, "rb", cache_type="none")
     file.seek(0, os.SEEK_END)  # a ValueError without byte ranges
     return file, file.tell()
-
-
-def open_file(path: str) -> IO[bytes]:
-    """Open a file or URL for reading; raises the errors of ``RangeFile``."""
-    return cast(IO[bytes], RangeFile(path)) if is_url(path) else Path(path).open("rb")
 
 
 def version_of(url: str) -> tuple[int, str]:
