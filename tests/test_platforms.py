@@ -21,7 +21,10 @@ ctypes.CDLL = refuse
 import torch_hdrpatches
 for module in pkgutil.walk_packages(torch_hdrpatches.__path__, "torch_hdrpatches."):
     if not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
+        try:
+            importlib.import_module(module.name)
+        except torch_hdrpatches.errors.MissingExtraError:  # of a package that is not installed
+            pass
 print("imported")
 """
 

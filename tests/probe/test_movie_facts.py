@@ -26,6 +26,7 @@ from torch_hdrpatches.errors import (
     MovieError,
     MovieOpenError,
     RecipeError,
+    StorageError,
     UnsupportedMovieError,
     UntaggedMovieError,
 )
@@ -403,13 +404,15 @@ def test_what_is_no_movie_is_refused_with_the_reason(tmp_path):
         assert error.value.path == str(tmp_path / name)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["http://127.0.0.1:9/a.mkv", "concat:a.mkv|b.mkv", "pipe:0", "lavfi:color", "data:video/mp4;base64,AA", "a\0b"],
-)
+@pytest.mark.parametrize("path", ["concat:a.mkv|b.mkv", "pipe:0", "lavfi:color", "data:video/mp4;base64,AA", "a\0b"])
 def test_only_files_are_opened(path):
     with pytest.raises(MovieOpenError):
         probe(path)
+
+
+def test_a_server_that_cannot_be_reached_is_no_fault_of_the_movie():
+    with pytest.raises(StorageError, match="request failed after 4 attempts"):
+        probe("http://127.0.0.1:9/a.mkv")
 
 
 PLAYLISTS = {
