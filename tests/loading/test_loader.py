@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.samples import Refuses, batch_signatures, signatures
 from torch_hdrpatches import HDRPatchDataset, PatchLoader
-from torch_hdrpatches.errors import NoSamplesError, StateError, WorkerDiedError
+from torch_hdrpatches.errors import NoSamplesError, RanksError, StateError, WorkerDiedError
 from torch_hdrpatches.loading.batching import EpochBatches, Part
 from torch_hdrpatches.loading.epochs import EpochDataset
 from torch_hdrpatches.loading.fetcher import Fetcher
@@ -318,7 +318,8 @@ def test_the_state_after_the_last_batch_is_the_start_of_the_next_epoch(loop):
     assert keys(resumed) == keys(whole)
 
 
-def test_set_epoch_of_the_epoch_of_a_state_keeps_the_position():
+@pytest.mark.parametrize("of", ["loader", "sampler", "source"])
+def test_set_epoch_of_the_epoch_of_a_state_keeps_the_position(of):
     unbroken = loader_of(Numbers(9))
     whole = [batch for _ in range(3) for batch in keys(unbroken)]
     first = loader_of(Numbers(9))
@@ -328,7 +329,7 @@ def test_set_epoch_of_the_epoch_of_a_state_keeps_the_position():
     resumed.load_state_dict(first.state_dict())
     rest = []
     for epoch in range(first.state_dict()["epoch"], 3):
-        resumed.set_epoch(epoch)
+        (resumed if of == "loader" else getattr(resumed, of)).set_epoch(epoch)
         rest += keys(resumed)
     assert rest == whole[len(first) + 5 :]
 
@@ -353,6 +354,15 @@ def test_the_dataset_s_epoch_and_ranks_count_in_its_loader():
     assert keys(loader_of(ranked)) == keys(loader_of(Numbers(9), rank=1, world_size=2))
     with pytest.raises(ValueError, match="rank is 0 in the loader and 1 in its dataset"):
         loader_of(ranked, rank=0)
+
+
+def test_an_iteration_that_cannot_begin_counts_as_none(monkeypatch):
+    loader = loader_of(Numbers(9))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RanksError, match="neither RANK nor a process group"):
+        keys(loader)
+    monkeypatch.setenv("RANK", "1")
+    assert first_epoch(next(iter(loader))) == 0
 
 
 def test_shuffle_is_told_that_order_is_built_in():

@@ -73,11 +73,8 @@ class Epochs:
     def __iter__(self) -> Iterator[list[Sample]]:
         place = self.place
         start = Cursor(place.epoch + 1) if self._begun else place
-        self._cursor, self._begun = start, True
-        self._iteration = iteration = object()
         ranks = current_ranks(*self._given_ranks)
         check_start(ranks, self._ranks)
-        self._ranks = ranks
         layout = Layout(self.dataset, self.batching)
         if layout.batches(start.epoch, ranks.world_size) == 0:
             size = self.batching.batch_size
@@ -86,6 +83,8 @@ class Epochs:
             segment = layout.segment(start.epoch, start.start, start.parts)
             left = segment.parts * segment.batches - start.given
             log.warning(ELASTIC, start.parts, ranks.world_size, left, ranks.world_size)
+        self._ranks, self._cursor, self._begun = ranks, start, True
+        self._iteration = iteration = object()
         for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, ranks).after(start):
             check_unchanged(ranks, current_ranks(*self._given_ranks))
             self._cursor, self._begun = cursor, cursor.batches > 0
@@ -98,7 +97,8 @@ class Epochs:
         """The cursor, after ``set_epoch`` of the dataset if it has been called."""
         choice = self.dataset.epoch_choice
         if choice != self._choice:
-            self._choice, self._cursor, self._begun = choice, Cursor(choice.epoch), False
+            self._choice = choice
+            self.set_epoch(choice.epoch)
         return self._cursor
 
     @cached_property
