@@ -258,6 +258,20 @@ def test_the_state_is_small_and_resuming_makes_few_items_again():
     assert len(made) < 200
 
 
+@pytest.mark.parametrize("names", [3, 16, 60])
+def test_the_state_is_small_with_any_number_of_categories_and_formats(small, names):
+    long = [f"{number:02d}-{'x' * 21}" for number in range(names)]
+    small["formats"] = {name: {"gt": [36, 36]} for name in long}
+    small["categories"] = {name: {"formats": {name: 1.0}} for name in long}
+    for movie in small["movies"]:
+        movie["categories"] = long
+    state = PatchLoader(HDRPatchDataset(small), 4).state_dict()
+    assert len(json.dumps(state)) < 4096
+    small["categories"][long[1]]["formats"] = {long[0]: 1.0}
+    with pytest.raises(StateError, match="categories"):
+        PatchLoader(HDRPatchDataset(small), 4).load_state_dict(state)
+
+
 def test_a_state_of_another_stream_is_refused_by_name(small):
     state = PatchLoader(HDRPatchDataset(small), 4).state_dict()
     with pytest.raises(StateError, match="batch_size"):

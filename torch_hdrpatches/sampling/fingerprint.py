@@ -16,6 +16,9 @@ from ..video.movie_file import MovieFile
 CATEGORY_DRAWS = 2
 """Version of how categories with a probability below 1 are drawn. Recipes without one do not depend on it."""
 
+MOST_NAMES = 16
+"""Number of categories, and of formats, that ``digests`` still tells apart."""
+
 HINTS = {
     "num_workers": "PatchLoader resumes with any number of workers",
     "category_draws_version": "an earlier version of this package drew categories with a probability in another way",
@@ -65,11 +68,20 @@ def check_state(saved: Mapping[str, Any], own: Mapping[str, Any], keys: tuple[st
 
 
 def digests(identity: Mapping[str, Any]) -> dict[str, str]:
-    """A short form: eight hex digits per key, with one key for all movies, and one per category and format."""
+    """A short form: eight hex digits per key, with one key for all movies, and one per category and format.
+
+    More than ``MOST_NAMES`` categories, or formats, have one key together, so that a saved state stays small.
+    """
+    sections: dict[str, set[str]] = {"categories": set(), "formats": set()}
+    for key in identity:
+        section, *names = key.split(".")
+        if section in sections:
+            sections[section].update(names[:1])
+    depths = {"movies": 0} | {section: int(len(names) <= MOST_NAMES) for section, names in sections.items()}
     grouped: dict[str, dict[str, Any]] = {}
     for key, value in identity.items():
         section, *names = key.split(".")
-        depth = {"movies": 0, "categories": 1, "formats": 1}.get(section, len(names))
+        depth = depths.get(section, len(names))
         grouped.setdefault(".".join([section, *names[:depth]]), {})[key] = value
     return {
         name: hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
