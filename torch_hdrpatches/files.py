@@ -52,9 +52,8 @@ def kept(path: Path) -> bytes | None:
 
 
 def _seal(path: Path, data: bytes) -> bytes:
-    return hashlib.sha256(
-        path.name.encode() + b"\0" + data
-    ).digest()  # the name, so that a copy under another is refused
+    # With the name, so that a copy under another name is refused.
+    return hashlib.sha256(path.name.encode() + b"\0" + data).digest()
 
 
 def remove_temporary_files(folder: Path) -> None:

@@ -539,8 +539,9 @@ def test_a_worker_leaves_the_garbage_of_its_parent_alone(small):
 def test_waiting_samples_do_not_keep_the_memory_of_their_run(small):
     batching = Batching(8, shuffle_runs=1, by_category=True, drop_last=False, steps=None)
     dataset = HDRPatchDataset(small)
-    batches = EpochBatches(dataset, Fetcher(dataset, 1, True), batching, Ranks(0, 1))
-    segment = Layout(dataset, batching).segment(0, 0, 1)
+    layout = Layout(dataset, batching)
+    batches = EpochBatches(dataset, Fetcher(dataset, 1, True), layout, Ranks(0, 1))
+    segment = layout.segment(0, 0, 1)
     part = Part(segment, 0, batching, batches)
     batches._request(batches._addresses(segment, 0))
     for number in range(segment.batches):

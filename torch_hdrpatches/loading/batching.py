@@ -41,6 +41,7 @@ class Epochs:
     ) -> None:
         self.dataset = dataset
         self.batching = batching
+        self._layout = Layout(dataset, batching)
         self._fetcher = fetcher
         self._given_ranks = ranks
         self._ranks: Ranks | None = None
@@ -58,8 +59,7 @@ class Epochs:
 
     def __len__(self) -> int:
         """Batches per epoch, the same on every rank."""
-        layout = Layout(self.dataset, self.batching)
-        return layout.batches(self.place.epoch, current_world_size(self._given_ranks[1]))
+        return self._layout.batches(self.place.epoch, current_world_size(self._given_ranks[1]))
 
     def state_dict(self) -> dict[str, Any]:
         """A small JSON-able state from which iteration continues after the batches given so far, on every rank."""
@@ -75,17 +75,16 @@ class Epochs:
         start = Cursor(place.epoch + 1) if self._begun else place
         ranks = current_ranks(*self._given_ranks)
         check_start(ranks, self._ranks)
-        layout = Layout(self.dataset, self.batching)
-        if layout.batches(start.epoch, ranks.world_size) == 0:
+        if self._layout.batches(start.epoch, ranks.world_size) == 0:
             size = self.batching.batch_size
             raise NoSamplesError(f"an epoch has less than one batch of {size}, which drop_last leaves out")
         if start.given and start.parts != ranks.world_size:
-            segment = layout.segment(start.epoch, start.start, start.parts)
+            segment = self._layout.segment(start.epoch, start.start, start.parts)
             left = segment.parts * segment.batches - start.given
             log.warning(ELASTIC, start.parts, ranks.world_size, left, ranks.world_size)
         self._ranks, self._cursor, self._begun = ranks, start, True
         self._iteration = iteration = object()
-        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self.batching, ranks).after(start):
+        for samples, cursor in EpochBatches(self.dataset, self._fetcher, self._layout, ranks).after(start):
             check_unchanged(ranks, current_ranks(*self._given_ranks))
             self._cursor, self._begun = cursor, cursor.batches > 0
             yield samples
@@ -109,10 +108,10 @@ class Epochs:
 class EpochBatches:
     """The batches that one rank gives in one epoch, from a cursor on."""
 
-    def __init__(self, dataset: EpochDataset, fetcher: Fetcher, batching: Batching, ranks: Ranks) -> None:
+    def __init__(self, dataset: EpochDataset, fetcher: Fetcher, layout: Layout, ranks: Ranks) -> None:
         self._fetcher = fetcher
-        self._batching = batching
-        self._layout = Layout(dataset, batching)
+        self._batching = layout.batching
+        self._layout = layout
         self._ranks = ranks
         self._expected: set[Address] = set()
         """The items that are still needed of those that were requested."""
@@ -243,11 +242,11 @@ class Part:
 
     def batch(self, number: int) -> list[Sample]:
         """The batch of this number; the ones before it are made, too. Numbers must grow."""
-        while self._given < number:
-            next(self._batches)
+        batch: list[Sample] = []
+        while self._given <= number:
             self._given += 1
-        self._given += 1
-        return next(self._batches)
+            batch = next(self._batches)
+        return batch
 
     def close(self) -> None:
         """Give up the rest. Otherwise samples and worker processes would stay until Python collects garbage."""
@@ -279,10 +278,10 @@ class Part:
             mixed += [(uniform_at("shuffle", epoch, position, n), sample) for n, sample in enumerate(samples)]
         self._samples += len(mixed)
         for _, sample in sorted(mixed, key=itemgetter(0)):
-            waiting = self._waiting[self._batching.bucket(sample)]
-            waiting.append(sample)
-            if len(waiting) == self._batching.batch_size:
-                yield self._waiting.pop(self._batching.bucket(sample))
+            bucket = self._batching.bucket(sample)
+            self._waiting[bucket].append(sample)
+            if len(self._waiting[bucket]) == self._batching.batch_size:
+                yield self._waiting.pop(bucket)
         # What still waits is copied: its shared block of memory is as large as a whole item.
         new = {id(sample) for _, sample in mixed}
         for bucket, waiting in self._waiting.items():

@@ -136,6 +136,11 @@ class EpochDataset(IterableDataset[Sample]):
             return self._spawning[1]
         return current_ranks(*self.given_ranks)
 
+    def check_runs(self, world_size: int) -> None:
+        """Raise ValueError if an epoch has fewer items than there are ranks."""
+        if self.items < world_size:
+            raise ValueError(f"an epoch has {self.items} runs for {world_size} ranks; give the movies more timestamps")
+
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """Everything that the samples depend on, as flat JSON-able keys."""

@@ -151,9 +151,8 @@ class RunSampler(Sampler[int]):
         return self._count(current_world_size(self.given_ranks[1]))
 
     def __iter__(self) -> Iterator[int]:
-        epoch, ranks, runs = self._next_epoch, current_ranks(*self.given_ranks), self.view.dataset.items
-        if runs < ranks.world_size:
-            raise ValueError(f"an epoch has {runs} runs for {ranks.world_size} ranks; give the movies more timestamps")
+        epoch, ranks = self._next_epoch, current_ranks(*self.given_ranks)
+        self.view.dataset.check_runs(ranks.world_size)
         count = self._count(ranks.world_size)
         self.view.set_epoch(epoch)
         self._next_epoch = epoch + 1

@@ -53,14 +53,17 @@ def current_world_size(world_size: int | None = None) -> int:
     """The number of ranks, which may be known before the rank is: enough for ``len``."""
     if world_size is not None:
         return world_size
-    in_group = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if in_group else int(os.environ.get("WORLD_SIZE", "1"))
+    return torch.distributed.get_world_size() if _in_group() else int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _in_group() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _surrounding_ranks() -> Ranks:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    world_size = current_world_size()
+    if _in_group():
+        return Ranks(torch.distributed.get_rank(), world_size)
     if world_size > 1 and "RANK" not in os.environ:
         raise RanksError(
             f"WORLD_SIZE is {world_size}, but there is neither RANK nor a process group to tell this process's rank; "

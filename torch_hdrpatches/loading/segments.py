@@ -95,17 +95,16 @@ class Layout:
     """The segments of every epoch, and their numbers of batches, known before any sample is made."""
 
     def __init__(self, dataset: EpochDataset, batching: Batching) -> None:
+        self.batching = batching
         self._dataset = dataset
-        self._batching = batching
         self._counts = dataset.buckets(batching.by_category)
 
     def batches(self, epoch: int, world_size: int) -> int:
         """Batches per epoch, the same on every rank; raises ValueError if there are fewer items than ranks."""
         items = self._dataset.items
-        if items < world_size:
-            raise ValueError(f"an epoch has {items} runs for {world_size} ranks; give the movies more timestamps")
-        if self._batching.steps is not None:
-            return self._batching.steps
+        self._dataset.check_runs(world_size)
+        if self.batching.steps is not None:
+            return self.batching.steps
         size = self._segment_size(epoch, world_size)
         equal = max(0, items // size - 1)  # segments of the same size; the last one takes the rest
         planned = self._dataset.planned(epoch)
@@ -125,13 +124,13 @@ class Layout:
         planned = self._dataset.planned(address_epoch)[start - first : stop - first]
         per_part = [int(planned[part::parts].sum()) for part in range(parts)]
         most, least = max(per_part), min(per_part)
-        ends = stop - first == items and self._batching.steps is None
+        ends = stop - first == items and self.batching.steps is None
         batches = self._last_batches(most, least, parts, stop - start) if ends else self._full_batches(most, least)
         return Segment(epoch, start, stop, items, parts, batches, fills_up=len(self._counts) == 1 and not ends)
 
     def _segment_size(self, epoch: int, parts: int) -> int:
         """Number of items of a segment: for every part, groups of ``shuffle_runs`` items, which should fill batches."""
-        runs, size = self._batching.shuffle_runs, self._batching.batch_size
+        runs, size = self.batching.shuffle_runs, self.batching.batch_size
         planned = self._dataset.planned(epoch)
         per_group = max(float(planned.mean()) * runs, 1e-3)
         groups = int(np.ceil(BATCHES_PER_SEGMENT * len(self._counts) * size / per_group))
@@ -140,22 +139,22 @@ class Layout:
 
     def _full_batches(self, most: int, least: int) -> int:
         """Batches of a part of a segment before the last, if the parts have ``least`` to ``most`` samples."""
-        drops = self._batching.drop_last and len(self._counts) > 1
+        drops = self.batching.drop_last and len(self._counts) > 1
         return max(1, self._whole(least) if drops else self._with_rest(most))
 
     def _last_batches(self, most: int, least: int, parts: int, items: int) -> int:
-        size, drop_last = self._batching.batch_size, self._batching.drop_last
+        size, drop_last = self.batching.batch_size, self.batching.drop_last
         known = [samples for samples in self._counts.values() if samples is not None]
         if parts == 1 and items == self._dataset.items and len(known) == len(self._counts):
             return sum(samples // size if drop_last else -(-samples // size) for samples in known)
         return self._whole(least) if drop_last else self._with_rest(most)
 
     def _whole(self, samples: int) -> int:
-        return samples // self._batching.batch_size
+        return samples // self.batching.batch_size
 
     def _with_rest(self, samples: int) -> int:
         """The largest possible number of batches: the last batch of each bucket may be partly filled."""
-        size = self._batching.batch_size
+        size = self.batching.batch_size
         return (samples + len(self._counts) * (size - 1)) // size
 
 
